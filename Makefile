@@ -1,0 +1,35 @@
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+HOUSE ?= house
+
+.PHONY: help setup demo up test test-all lint bench lock
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
+
+setup:  ## Debian packages that are missing, then .venv from the hashed locks
+	@scripts/setup
+
+demo: setup  ## the whole line, nine steps, into ./house and demo.json
+	@.venv/bin/proofhouse demo --house $(HOUSE) --json demo.json
+
+up: setup  ## the portal of the review office on 127.0.0.1 (AS=lab|office|clearinghouse|…)
+	@.venv/bin/proofhouse up --house $(HOUSE) --as $(or $(AS),office)
+
+test: setup lint  ## what every change must pass
+	@$(PY) -m pytest -n 2 -m "not slow" --cov --cov-report=term:skip-covered
+
+test-all: setup lint  ## with the slow suites
+	@$(PY) -m pytest -n 2 --cov --cov-report=term:skip-covered
+
+lint: setup  ## style, types, import contracts
+	@.venv/bin/ruff check src tests benchmarks
+	@.venv/bin/ruff format --check src tests benchmarks
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --config pyproject.toml
+
+bench: setup  ## every benchmark, quickly
+	@for b in benchmarks/[a-z]*.py; do echo "== $$b"; $(PY) $$b --quick || exit 1; done
+
+lock:  ## renew requirements/*.txt
+	@scripts/lock
