@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Isolation for programs that nobody should trust: one interface, tiers behind it, a self-test before use.
+
+Tier T0 is bubblewrap with a process 1 of our own: namespaces that persist for the life of the box, loopback
+only, a system-call allow list, and limits on time, memory, processes, disk and output. ``docs/sandbox.md`` is
+the essay; importing this package does not import Inspect (its provider is ``sandbox.inspect_provider``).
+
+Example:
+    >>> from proofhouse.sandbox import BoxSpec, Limits, open_box
+    >>> with open_box(BoxSpec(Limits(wall_s=5))) as box:
+    ...     box.put("hello.c", source)
+    ...     built = box.exec(["clang", "-fsanitize=address", "-o", "hello", "hello.c"])
+    ...     result = box.exec(["./hello"], stdin=b"proof")
+"""
+
+from proofhouse.sandbox._box import Box, open_box
+from proofhouse.sandbox.errors import (
+    CannotEnforce,
+    FileTooLarge,
+    SandboxDead,
+    SandboxError,
+    SandboxUnavailable,
+    UnsafePath,
+)
+from proofhouse.sandbox.limits import BoxSpec, Enforcement, ExecResult, Limits, Profile
+
+__all__ = [
+    "Box",
+    "BoxSpec",
+    "CannotEnforce",
+    "Enforcement",
+    "ExecResult",
+    "FileTooLarge",
+    "Limits",
+    "Profile",
+    "SandboxDead",
+    "SandboxError",
+    "SandboxUnavailable",
+    "UnsafePath",
+    "open_box",
+]

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Two small programs in one file, chosen by the first argument.
+ *
+ * launch UID GID [CGROUP.PROCS...] -- PROGRAM ARG...
+ *   On the host, in front of bubblewrap: joins the box's control groups, gives up root for an
+ *   unprivileged uid (-1 keeps the caller's), and executes PROGRAM.
+ *
+ * serve FD MEMORY_BYTES SWEEP [TMPFS...]
+ *   Process 1 of the box.  The host holds the other end of the SOCK_SEQPACKET socket FD.  Each message
+ *   is one request: five descriptors by SCM_RIGHTS (request memfd, channel, stdin, stdout, stderr).
+ *   The answer, one `struct report`, goes to the channel.  The host cancels a request by closing its
+ *   end of the channel, and ends the box by closing FD.  MEMORY_BYTES > 0 turns on the memory watchdog
+ *   (for hosts without a memory cgroup).  SWEEP 1 kills whatever a finished command left behind.
+ *
+ * Everything started here inherits the seccomp filter, no_new_privs and the empty capability sets that
+ * bubblewrap put on this process.  Process 1 is made undumpable, so that commands, which share its uid,
+ * can neither read nor write its memory nor its descriptors.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAGIC = 0x50484231, MAX_RUNNING = 64, FD_COUNT = 5, TICK_MS = 20, SWEEP_S = 5, INODE_BYTES = 1024 };
+enum { OP_EXEC = 1, OP_PUT = 2, OP_GET = 3 };
+enum { HOW_EXIT = 0, HOW_SIGNAL = 1, HOW_REFUSED = 2 };
+enum { FLAG_TIMED_OUT = 1, FLAG_MEMORY = 2 };
+/* Exit statuses of put and get beyond errno values, which end at 133 on Linux. */
+enum { NOT_REGULAR = 200, TOO_LARGE = 201 };
+
+/* Kept in step with _wire.py. */
+struct request {
+    uint32_t magic, op, argc, envc, mode, reserved;
+    uint64_t wall_ms, cpu_s, file_bytes, open_files, pids, max_bytes;
+    /* then NUL-terminated strings: cwd or path, argv..., env... */
+};
+
+struct report {
+    uint32_t magic, how;
+    int32_t value;
+    uint32_t flags;
+    uint64_t cpu_us, max_rss_bytes;
+};
+
+struct running {
+    pid_t pid; /* 0: free slot */
+    int channel;
+    int64_t deadline_ms;
+    uint32_t flags;
+};
+
+static struct running table[MAX_RUNNING];
+
+static int64_t now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- launch ---------------------------------------------------------------------------------- */
+
+static int launch(int argc, char **argv) {
+    if (argc < 5) return 2;
+    long uid = strtol(argv[2], NULL, 10), gid = strtol(argv[3], NULL, 10);
+    int i = 4;
+    for (; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        int fd = open(argv[i], O_WRONLY | O_CLOEXEC);
+        if (fd < 0 || write(fd, "0", 1) != 1) {
+            fprintf(stderr, "cannot join control group %s: %s\n", argv[i], strerror(errno));
+            return 126;
+        }
+        close(fd);
+    }
+    if (uid >= 0 && (setgroups(0, NULL) || setresgid((gid_t)gid, (gid_t)gid, (gid_t)gid) ||
+                     setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid))) {
+        fprintf(stderr, "cannot become uid %ld: %s\n", uid, strerror(errno));
+        return 126;
+    }
+    if (i + 1 >= argc) return 2;
+    execv(argv[i + 1], argv + i + 1);
+    fprintf(stderr, "cannot execute %s: %s\n", argv[i + 1], strerror(errno));
+    return 127;
+}
+
+/* ---- what a request's child does ------------------------------------------------------------- */
+
+static int copy_bytes(int from, int to, uint64_t max_bytes) {
+    static char buffer[1 << 16];
+    uint64_t total = 0;
+    for (;;) {
+        ssize_t n = read(from, buffer, sizeof buffer);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return errno;
+        if (n == 0) return 0;
+        total += (uint64_t)n;
+        if (total > max_bytes) return TOO_LARGE;
+        for (ssize_t done = 0; done < n;) {
+            ssize_t w = write(to, buffer + done, (size_t)(n - done));
+            if (w < 0 && errno == EINTR) continue;
+            if (w < 0) return errno;
+            done += w;
+        }
+    }
+}
+
+static int make_parents(char *path) {
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        int failed = mkdir(path, 0755) && errno != EEXIST ? errno : 0;
+        *slash = '/';
+        /* An existing directory of a read-only place answers EROFS or EACCES; the open below decides. */
+        if (failed && failed != EROFS && failed != EACCES) return failed;
+    }
+    return 0;
+}
+
+static int require_regular(int fd, struct stat *st) {
+    if (fstat(fd, st)) return errno;
+    if (S_ISDIR(st->st_mode)) return EISDIR;
+    return S_ISREG(st->st_mode) ? 0 : NOT_REGULAR;
+}
+
+/* The last component is never followed, and a FIFO or a device is opened without waiting and refused. */
+static int put(char *path, mode_t mode) {
+    struct stat st;
+    int failed = make_parents(path);
+    if (failed) return failed;
+    int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+    if (fd < 0) return errno == ELOOP || errno == ENXIO ? NOT_REGULAR : errno;
+    if ((failed = require_regular(fd, &st))) return failed;
+    if (ftruncate(fd, 0)) return errno;
+    if ((failed = copy_bytes(0, fd, UINT64_MAX))) return failed;
+    return fchmod(fd, mode & 07777) || close(fd) ? errno : 0;
+}
+
+static int get(const char *path, uint64_t max_bytes) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0) return errno == ELOOP || errno == ENXIO ? NOT_REGULAR : errno;
+    int failed = require_regular(fd, &st);
+    if (failed) return failed;
+    if ((uint64_t)st.st_size > max_bytes) return TOO_LARGE;
+    return copy_bytes(fd, 1, max_bytes);
+}
+
+static int limit(int what, uint64_t value) {
+    struct rlimit r = {.rlim_cur = value, .rlim_max = value};
+    return setrlimit(what, &r);
+}
+
+/* RLIMIT_AS and RLIMIT_DATA stay untouched: AddressSanitizer reserves terabytes of address space. */
+static int apply_limits(const struct request *q) {
+    return limit(RLIMIT_CORE, 0) || limit(RLIMIT_NPROC, q->pids) || limit(RLIMIT_FSIZE, q->file_bytes) ||
+           limit(RLIMIT_NOFILE, q->open_files) || limit(RLIMIT_CPU, q->cpu_s);
+}
+
+static void child(const struct request *q, char *place, char **argv, char **env, const int *fds) {
+    sigset_t none;
+    sigemptyset(&none);
+    signal(SIGPIPE, q->op == OP_EXEC ? SIG_DFL : SIG_IGN);
+    signal(SIGXFSZ, q->op == OP_EXEC ? SIG_DFL : SIG_IGN); /* put answers EFBIG */
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    setsid();
+    for (int i = 0; i < 3; i++)
+        if (dup2(fds[2 + i], i) < 0) _exit(126);
+    if (apply_limits(q)) {
+        dprintf(2, "cannot set limits: %s\n", strerror(errno));
+        _exit(126);
+    }
+    if (q->op == OP_PUT) _exit(put(place, q->mode));
+    if (q->op == OP_GET) _exit(get(place, q->max_bytes));
+    if (chdir(place)) {
+        dprintf(2, "cannot enter %s: %s\n", place, strerror(errno));
+        _exit(126);
+    }
+    umask(022);
+    environ = env;
+    execvp(argv[0], argv);
+    int why = errno;
+    dprintf(2, "cannot execute %s: %s\n", argv[0], strerror(why));
+    _exit(why == ENOENT ? 127 : 126);
+}
+
+/* ---- process 1 --------------------------------------------------------------------------------- */
+
+static void answer(int channel, uint32_t how, int32_t value, uint32_t flags, const struct rusage *use) {
+    struct report r = {.magic = MAGIC, .how = how, .value = value, .flags = flags};
+    if (use) {
+        r.cpu_us = (uint64_t)(use->ru_utime.tv_sec + use->ru_stime.tv_sec) * 1000000 +
+                   (uint64_t)(use->ru_utime.tv_usec + use->ru_stime.tv_usec);
+        r.max_rss_bytes = (uint64_t)use->ru_maxrss * 1024;
+    }
+    (void)!send(channel, &r, sizeof r, MSG_NOSIGNAL);
+    close(channel);
+}
+
+static void kill_group(pid_t pid) {
+    kill(-pid, SIGKILL);
+    kill(pid, SIGKILL); /* it may not have called setsid yet */
+}
+
+static int any_running(void) {
+    for (int i = 0; i < MAX_RUNNING; i++)
+        if (table[i].pid) return 1;
+    return 0;
+}
+
+/* kill(-1) reaches every process of the namespace but this one, in one walk that no fork escapes. */
+static void sweep(void) {
+    sigset_t chld;
+    sigemptyset(&chld);
+    sigaddset(&chld, SIGCHLD);
+    kill(-1, SIGKILL);
+    for (;;) {
+        pid_t pid;
+        while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {}
+        if (pid < 0) return;
+        struct timespec patience = {.tv_sec = SWEEP_S};
+        if (sigtimedwait(&chld, NULL, &patience) < 0 && errno == EAGAIN) _exit(1);
+    }
+}
+
+static void reap(int sweeping) {
+    int status;
+    struct rusage use;
+    pid_t pid;
+    while ((pid = wait4(-1, &status, WNOHANG, &use)) > 0) {
+        for (int i = 0; i < MAX_RUNNING; i++) {
+            if (table[i].pid != pid) continue;
+            table[i].pid = 0;
+            if (sweeping && !any_running()) sweep();
+            if (WIFSIGNALED(status))
+                answer(table[i].channel, HOW_SIGNAL, WTERMSIG(status), table[i].flags, &use);
+            else
+                answer(table[i].channel, HOW_EXIT, WEXITSTATUS(status), table[i].flags, &use);
+            break;
+        }
+    }
+}
+
+/* Splits `count` NUL-terminated strings off [*at, end); fails when the last one is not terminated. */
+static int split(char **out, uint32_t count, char **at, char *end) {
+    for (uint32_t i = 0; i < count; i++) {
+        char *nul = *at < end ? memchr(*at, 0, (size_t)(end - *at)) : NULL;
+        if (!nul) return -1;
+        out[i] = *at;
+        *at = nul + 1;
+    }
+    out[count] = NULL;
+    return 0;
+}
+
+static int start(const int *fds, struct running *slot) {
+    struct stat st;
+    if (fstat(fds[0], &st) || st.st_size < (off_t)sizeof(struct request)) return EINVAL;
+    size_t size = (size_t)st.st_size;
+    char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fds[0], 0);
+    if (map == MAP_FAILED) return errno;
+    const struct request *q = (const struct request *)map;
+    int failed = EINVAL;
+    char *at = map + sizeof *q, *end = map + size, *place[2];
+    char **argv = NULL, **env = NULL;
+    if (q->magic != MAGIC || q->op < OP_EXEC || q->op > OP_GET || q->argc > size || q->envc > size) goto out;
+    if (q->op == OP_EXEC && q->argc == 0) goto out;
+    argv = calloc(q->argc + 1, sizeof *argv);
+    env = calloc(q->envc + 1, sizeof *env);
+    if (!argv || !env) {
+        failed = ENOMEM;
+        goto out;
+    }
+    if (split(place, 1, &at, end) || split(argv, q->argc, &at, end) || split(env, q->envc, &at, end)) goto out;
+    pid_t pid = fork();
+    if (pid == 0) child(q, place[0], argv, env, fds);
+    failed = pid < 0 ? errno : 0;
+    if (pid > 0) {
+        slot->pid = pid;
+        slot->channel = fds[1];
+        slot->flags = 0;
+        slot->deadline_ms = now_ms() + (int64_t)q->wall_ms;
+    }
+out:
+    free(argv);
+    free(env);
+    munmap(map, size);
+    return failed;
+}
+
+static void accept_request(int control) {
+    char tag[4], space[CMSG_SPACE(sizeof(int) * FD_COUNT)];
+    struct iovec io = {.iov_base = tag, .iov_len = sizeof tag};
+    struct msghdr m = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+    ssize_t n = recvmsg(control, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n <= 0) _exit(0); /* the host is gone; the kernel ends the namespace with this process */
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int) * FD_COUNT)) _exit(1);
+    int fds[FD_COUNT];
+    memcpy(fds, CMSG_DATA(c), sizeof fds);
+    struct running *slot = NULL;
+    for (int i = 0; i < MAX_RUNNING && !slot; i++)
+        if (!table[i].pid) slot = &table[i];
+    int failed = slot ? start(fds, slot) : EBUSY;
+    if (failed) answer(fds[1], HOW_REFUSED, failed, 0, NULL);
+    close(fds[0]);
+    for (int i = 2; i < FD_COUNT; i++) close(fds[i]);
+}
+
+/* Private and shared memory of all processes, from /proc/PID/status. */
+static uint64_t process_bytes(void) {
+    uint64_t total = 0;
+    DIR *proc = opendir("/proc");
+    if (!proc) _exit(1);
+    for (struct dirent *e; (e = readdir(proc));) {
+        char path[64], text[4096];
+        long pid = strtol(e->d_name, NULL, 10);
+        if (pid <= 1) continue;
+        snprintf(path, sizeof path, "/proc/%ld/status", pid);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0) continue;
+        ssize_t n = read(fd, text, sizeof text - 1);
+        close(fd);
+        if (n <= 0) continue;
+        text[n] = 0;
+        const char *anon = strstr(text, "\nRssAnon:"), *shmem = strstr(text, "\nRssShmem:");
+        if (anon) total += strtoull(anon + 9, NULL, 10) * 1024;
+        if (shmem) total += strtoull(shmem + 10, NULL, 10) * 1024;
+    }
+    closedir(proc);
+    return total;
+}
+
+static uint64_t file_system_bytes(char **mounts, int count) {
+    uint64_t total = 0;
+    for (int i = 0; i < count; i++) {
+        struct statvfs v;
+        if (statvfs(mounts[i], &v)) continue;
+        total += (v.f_blocks - v.f_bfree) * v.f_frsize + (v.f_files - v.f_ffree) * INODE_BYTES;
+    }
+    return total;
+}
+
+static void watch_memory(uint64_t limit_bytes, char **mounts, int count) {
+    uint64_t files = file_system_bytes(mounts, count);
+    if (files <= limit_bytes && process_bytes() + files <= limit_bytes) return;
+    for (int i = 0; i < MAX_RUNNING; i++)
+        if (table[i].pid) table[i].flags |= FLAG_MEMORY;
+    kill(-1, SIGKILL);
+}
+
+static int has_children(void) {
+    siginfo_t info;
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+static int wait_ms(int watching) {
+    int64_t now = now_ms(), soonest = -1;
+    for (int i = 0; i < MAX_RUNNING; i++) {
+        if (!table[i].pid) continue;
+        int64_t left = table[i].deadline_ms > now ? table[i].deadline_ms - now : 0;
+        if (table[i].flags & FLAG_TIMED_OUT) left = TICK_MS;
+        if (soonest < 0 || left < soonest) soonest = left;
+    }
+    if (watching && (soonest < 0 || soonest > TICK_MS) && has_children()) soonest = TICK_MS;
+    return soonest > INT_MAX ? INT_MAX : (int)soonest;
+}
+
+static void expire(void) {
+    int64_t now = now_ms();
+    for (int i = 0; i < MAX_RUNNING; i++) {
+        if (!table[i].pid || table[i].deadline_ms > now) continue;
+        table[i].flags |= FLAG_TIMED_OUT;
+        kill_group(table[i].pid);
+    }
+}
+
+static int serve(int argc, char **argv) {
+    if (argc < 5) return 2;
+    int control = atoi(argv[2]);
+    uint64_t memory_bytes = strtoull(argv[3], NULL, 10);
+    int sweeping = atoi(argv[4]);
+    prctl(PR_SET_DUMPABLE, 0);
+    fcntl(control, F_SETFD, FD_CLOEXEC);
+    signal(SIGPIPE, SIG_IGN);
+    sigset_t chld;
+    sigemptyset(&chld);
+    sigaddset(&chld, SIGCHLD);
+    sigprocmask(SIG_SETMASK, &chld, NULL);
+    int signals = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (signals < 0 || null < 0 || send(control, "ready", 5, MSG_NOSIGNAL) != 5) {
+        fprintf(stderr, "init cannot start: %s\n", strerror(errno));
+        return 1;
+    }
+    for (int i = 0; i < 3; i++) dup2(null, i);
+    for (;;) {
+        struct pollfd p[2 + MAX_RUNNING];
+        p[0] = (struct pollfd){.fd = control, .events = POLLIN};
+        p[1] = (struct pollfd){.fd = signals, .events = POLLIN};
+        for (int i = 0; i < MAX_RUNNING; i++)
+            p[2 + i] = (struct pollfd){.fd = table[i].pid ? table[i].channel : -1, .events = POLLRDHUP};
+        int n = poll(p, 2 + MAX_RUNNING, wait_ms(memory_bytes > 0));
+        if (n < 0 && errno != EINTR) return 1;
+        for (int i = 0; i < MAX_RUNNING; i++)
+            if (p[2 + i].fd >= 0 && p[2 + i].revents) table[i].deadline_ms = 0; /* cancelled */
+        if (p[1].revents) {
+            struct signalfd_siginfo s[8];
+            while (read(signals, s, sizeof s) > 0) {}
+        }
+        reap(sweeping);
+        expire();
+        if (memory_bytes) watch_memory(memory_bytes, argv + 5, argc - 5);
+        if (p[0].revents) accept_request(control);
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "launch") == 0) return launch(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "serve") == 0) return serve(argc, argv);
+    return 2;
+}

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a caller asks of a box, and what a command in it gave back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Literal
+
+Profile = Literal["agent", "build"]
+MemoryControl = Literal["cgroup-v1", "cgroup-v2", "watchdog"]
+PidsControl = Literal["cgroup-v1", "cgroup-v2", "rlimit"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that one box, or one command in it, may use. All values are positive.
+
+    Attributes:
+        wall_s: Elapsed time of one command.
+        cpu_s: Processor time of one process (``RLIMIT_CPU``).
+        memory_bytes: Memory of the whole box, its files included, since they lie in memory.
+        pids: Processes and threads in the box.
+        disk_bytes: Size of ``/work``; ``/tmp`` has half of it. 0 means a quarter of ``memory_bytes``, and
+            more than half of ``memory_bytes`` is refused: full disks must leave room for processes.
+        file_bytes: Size of one file (``RLIMIT_FSIZE``).
+        open_files: Open descriptors of one process.
+        output_bytes: Bytes kept of each of a command's two output streams; the rest is read and dropped.
+    """
+
+    wall_s: float = 60
+    cpu_s: int = 60
+    memory_bytes: int = 1 << 30
+    pids: int = 128
+    disk_bytes: int = 0
+    file_bytes: int = 256 << 20
+    open_files: int = 1024
+    output_bytes: int = 10 << 20
+
+    def __post_init__(self) -> None:
+        if self.disk_bytes == 0:
+            object.__setattr__(self, "disk_bytes", self.memory_bytes // 4)
+        for each in fields(self):
+            if not getattr(self, each.name) > 0:
+                raise ValueError(f"limit {each.name} must be positive, not {getattr(self, each.name)!r}")
+        if self.disk_bytes > self.memory_bytes // 2:
+            raise ValueError(
+                f"disk_bytes {self.disk_bytes} is more than half of memory_bytes {self.memory_bytes}: "
+                "files lie in memory, so raise memory_bytes too"
+            )
+
+
+@dataclass(frozen=True)
+class BoxSpec:
+    """What kind of box to open.
+
+    Attributes:
+        limits: The box's limits.
+        profile: ``agent`` for programs and agents that may talk to services of their own on the box's
+            loopback; ``build`` for compilers, proofs and graders, which get no Internet-family sockets.
+        keep_background: Whether processes that a command leaves behind live on (interactive agents need
+            it). When false they are killed before the command's result is returned.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    profile: Profile = "agent"
+    keep_background: bool = False
+
+
+@dataclass(frozen=True)
+class Enforcement:
+    """By which means a box's limits are held, for the record of a run.
+
+    Attributes:
+        memory: ``cgroup-v1`` or ``cgroup-v2`` (by the kernel), or ``watchdog`` (by process 1, every 20 ms).
+        pids: ``cgroup-v1`` or ``cgroup-v2``, or ``rlimit``; the rlimit always holds as well.
+        host_uid: The uid that the box's processes have on the host; never 0.
+        nested_userns_disabled: Whether bubblewrap also forbade nested user namespaces (by
+            ``--disable-userns``); the seccomp filter always does.
+    """
+
+    memory: MemoryControl
+    pids: PidsControl
+    host_uid: int
+    nested_userns_disabled: bool
+
+
+@dataclass(frozen=True)
+class ExecResult:
+    """What one command did. Never describes a failure of the sandbox: those are raised.
+
+    Attributes:
+        exit_code: Exit status, or None when a signal ended it. 127: no such program; 126: it cannot be
+            executed or the working directory cannot be entered; ``stderr`` then says which.
+        signal: Number of the signal that ended it, or None.
+        timed_out: It ran into ``wall_s`` and was killed.
+        truncated: More than ``output_bytes`` was written to a stream; the rest was dropped.
+        stdout: Standard output, hostile bytes.
+        stderr: Standard error, hostile bytes.
+        seconds: Elapsed time as the host saw it.
+        out_of_memory: The memory limit killed a process of the box while it ran.
+        cpu_s: Processor time of the command and its waited-for children.
+        max_rss_bytes: Largest resident size among them.
+    """
+
+    exit_code: int | None
+    signal: int | None
+    timed_out: bool
+    truncated: bool
+    stdout: bytes
+    stderr: bytes
+    seconds: float
+    out_of_memory: bool = False
+    cpu_s: float = 0.0
+    max_rss_bytes: int = 0
