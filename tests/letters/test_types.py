@@ -61,7 +61,7 @@ def test_no_letter_can_speak_of_leave_to_release_a_model(spec: LetterType) -> No
 def test_access_never_lasts_longer_than_thirty_days(houses: Correspondents) -> None:
     offer = latest("access-offer")
     assert offer is not None
-    with pytest.raises(SchemaMismatch, match="body.days: 31"):
+    with pytest.raises(SchemaMismatch, match=r"body\.days: 31"):
         houses.letter("access-offer", {**offer.example, "days": 31})
 
 

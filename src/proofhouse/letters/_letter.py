@@ -269,7 +269,7 @@ def parse_letter(data: bytes, limits: Limits = Limits()) -> Letter:
 
 @dataclass(frozen=True)
 class Sealed:
-    """The outside of a letter, not verified: the payload and the id of the key that is said to have signed."""
+    """The outside of a letter, not verified: its payload and the id of the key said to have signed."""
 
     payload: bytes
     key_id: str
