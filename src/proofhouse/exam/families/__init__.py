@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Task families: each turns a seed and a level into an item, its reference solution and its oracle."""
+
+from __future__ import annotations
+
+from proofhouse.exam.families._types import SEED_BYTES, Crash, Family, Item, seed_commitment
+from proofhouse.exam.families.mem_poc import MEM_POC
+
+FAMILIES: dict[str, Family] = {MEM_POC.name: MEM_POC}
+"""All families by name."""
+
+
+class UnknownFamily(ValueError):
+    """A plan names a family that this version does not have."""
+
+
+def get_family(name: str) -> Family:
+    """The family called `name`.
+
+    Raises:
+        UnknownFamily: there is none; the message lists those there are.
+    """
+    try:
+        return FAMILIES[name]
+    except KeyError:
+        raise UnknownFamily(f"no task family {name!r}; known: {', '.join(sorted(FAMILIES))}") from None
+
+
+__all__ = [
+    "FAMILIES",
+    "SEED_BYTES",
+    "Crash",
+    "Family",
+    "Item",
+    "UnknownFamily",
+    "get_family",
+    "seed_commitment",
+]
