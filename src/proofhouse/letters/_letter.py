@@ -345,10 +345,10 @@ def _check_predicate(
         raise Malformed(
             f"predicate.sequence: a letter of type {spec.name} has {'from 1' if spec.sequenced else 0}"
         )
-    if len(names) > limits.enclosures:
-        raise TooLarge(f"predicate.enclosures: {len(names)} enclosures; this house takes {limits.enclosures}")
     if len(set(names)) != len(names):
         raise Malformed("predicate.enclosures: two enclosures have one name")
+    if len(names) > limits.enclosures:
+        raise TooLarge(f"predicate.enclosures: {len(names)} enclosures; this house takes {limits.enclosures}")
     body_bytes = len(canonical(predicate["body"]))
     if body_bytes > limits.body_bytes:
         raise TooLarge(f"predicate.body: {body_bytes} bytes; this house takes {limits.body_bytes}")

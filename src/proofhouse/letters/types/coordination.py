@@ -197,4 +197,14 @@ NOTIFICATION = LetterType(
     },
 )
 
-TYPES = (REPORT, CASE_MESSAGE, ADVISORY, NOTIFICATION)
+SBOM = LetterType(
+    name="sbom",
+    version=1,
+    summary="A member gives the clearinghouse the parts list of a system, so that it hears only what touches it.",
+    body=record(
+        {"name": line(), "format": one_of("cyclonedx"), "file": ENCLOSURE},
+    ),
+    example={"name": "imaging-gateway", "format": "cyclonedx", "file": "sbom.cdx.json"},
+)
+
+TYPES = (REPORT, CASE_MESSAGE, ADVISORY, NOTIFICATION, SBOM)

@@ -43,7 +43,12 @@ RELEASE_REQUEST = LetterType(
             "targets": many(_TARGET, 1, 64),
             "image_targets_version": _VERSION,
         },
-        {"fixed_version": line(100), "proof_statement": ENCLOSURE},
+        {
+            "fixed_version": line(100),
+            "proof_statement": ENCLOSURE,
+            "metadata": ENCLOSURE,
+            "content": ENCLOSURE,
+        },
     ),
     example={
         "case": "0192f0c1-2a3b-7c4d-8e5f-000000000010",
