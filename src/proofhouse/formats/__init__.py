@@ -20,7 +20,7 @@ from proofhouse.formats._advisory import (
 )
 from proofhouse.formats._csaf import csaf_filename, read_csaf, write_csaf
 from proofhouse.formats._cyclonedx import Component, Sbom, SbomError, SbomLimits, read_sbom
-from proofhouse.formats._json import FormatError, load_object, rfc3339
+from proofhouse.formats._json import FormatError, JsonObject, JsonValue, load_object, rfc3339
 from proofhouse.formats._osv import osv_id, read_osv, write_osv
 from proofhouse.formats._provider import NotPublic, ProviderError, sign_publication, write_provider
 from proofhouse.formats._provider_check import ProviderCheck, check_provider
@@ -32,6 +32,8 @@ __all__ = [
     "Component",
     "Finder",
     "FormatError",
+    "JsonObject",
+    "JsonValue",
     "NotPublic",
     "ProviderCheck",
     "ProviderError",
