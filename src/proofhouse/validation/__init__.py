@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Proof by execution: build a program with and without its fix, run proofs, measure which fix stops which.
+
+Example:
+    >>> from pathlib import Path
+    >>> from proofhouse.validation import load_recipe, validate
+    >>> result = validate(load_recipe(Path("recipes/example.toml")), cache_dir=Path("cache"))
+    >>> [(proof.name, proof.verdict.value) for proof in result.proofs]
+    [('long-record', 'reproduced'), ('short-tail', 'reproduced')]
+"""
+
+from proofhouse.validation._crash import Crash, similar
+from proofhouse.validation._errors import (
+    BuildFailed,
+    PatchDoesNotApply,
+    RecipeError,
+    SourceChanged,
+    SourceUnavailable,
+    StorageFull,
+    ToolMissing,
+    ValidationError,
+)
+from proofhouse.validation._matrix import Cell, Group, KillMatrix, merge_groups, minimal_patches
+from proofhouse.validation._recipe import Recipe, load_recipe
+from proofhouse.validation._result import (
+    EXTENSION,
+    PREDICATE_TYPE,
+    GroupResult,
+    PatchResult,
+    PatchVerdict,
+    ProofResult,
+    SourceResult,
+    ValidationResult,
+)
+from proofhouse.validation._validate import Progress, validate
+from proofhouse.validation._verdict import Verdict
+
+__all__ = [
+    "EXTENSION",
+    "PREDICATE_TYPE",
+    "BuildFailed",
+    "Cell",
+    "Crash",
+    "Group",
+    "GroupResult",
+    "KillMatrix",
+    "PatchDoesNotApply",
+    "PatchResult",
+    "PatchVerdict",
+    "Progress",
+    "ProofResult",
+    "Recipe",
+    "RecipeError",
+    "SourceChanged",
+    "SourceResult",
+    "SourceUnavailable",
+    "StorageFull",
+    "ToolMissing",
+    "ValidationError",
+    "ValidationResult",
+    "Verdict",
+    "load_recipe",
+    "merge_groups",
+    "minimal_patches",
+    "similar",
+    "validate",
+]

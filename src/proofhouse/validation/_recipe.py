@@ -1,0 +1,456 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recipes: what to build, how to run it, what must happen. Data only; the format is `docs/spec/recipe.md`."""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from proofhouse.validation._errors import RecipeError
+from proofhouse.validation._table import NAME, Table
+
+MAX_RECIPE_BYTES = 64 << 10
+MAX_PATCH_BYTES = 256 << 10
+MAX_INPUT_BYTES = 2 << 20
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]{1,63}")
+_VERSION = re.compile(r"[0-9][A-Za-z0-9.+:~-]{0,127}")
+_RELEASE = re.compile(r"[a-z]{2,32}")
+_SOURCE_FILE = re.compile(r"[a-z0-9][A-Za-z0-9.+~_-]{1,200}\.(dsc|tar\.(gz|xz|bz2)|diff\.gz)(\.asc)?")
+_ENV_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+_IDENTIFIER = re.compile(r"[A-Z][A-Za-z0-9]*(-[A-Za-z0-9]+){1,5}")
+_CRASH_CLASS = re.compile(r"[A-Za-z][A-Za-z-]{2,63}")
+_FRAME = re.compile(r"[A-Za-z_~][A-Za-z0-9_:~<>,&* ]{0,199}")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_INPUT_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+
+SANITIZERS = ("address", "undefined")
+OWN_ENV = frozenset(
+    {"ASAN_OPTIONS", "CC", "CFLAGS", "CXX", "CXXFLAGS", "HOME", "LANG", "LDFLAGS", "MAKEFLAGS", "PATH"}
+    | {"UBSAN_OPTIONS"}
+)
+"""Names that the runner sets itself; a recipe may not."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class PinnedFile:
+    """One file of a Debian source package and the digest it must have."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class DebianSource:
+    """A Debian source package at one version."""
+
+    package: str
+    version: str
+    release: str
+    """Code name of the Debian release, e.g. `bookworm`."""
+    files: tuple[PinnedFile, ...]
+
+
+@dataclass(frozen=True)
+class DirectorySource:
+    """A directory below the recipe's root: a program of our own."""
+
+    path: PurePosixPath
+
+
+@dataclass(frozen=True)
+class SourcePath:
+    """A file inside the source tree with all its patches applied."""
+
+    path: PurePosixPath
+
+
+@dataclass(frozen=True)
+class RecipeFile:
+    """A file that travels with the recipe."""
+
+    path: PurePosixPath
+    content: bytes
+
+
+FileRef = SourcePath | RecipeFile
+
+
+@dataclass(frozen=True)
+class PatchSpec:
+    """One fix: a patch inside the source (then it is part of the shipped tree) or beside the recipe."""
+
+    name: str
+    location: FileRef
+    strip: int
+    stops: tuple[str, ...]
+    """Names of the proofs that it claims to stop."""
+
+
+@dataclass(frozen=True)
+class BuildSpec:
+    """How the program is made. `prepare` runs once, `steps` again after each change of the tree."""
+
+    sanitizers: tuple[str, ...]
+    env: Mapping[str, str]
+    prepare: tuple[tuple[str, ...], ...]
+    steps: tuple[tuple[str, ...], ...]
+    outputs: tuple[PurePosixPath, ...]
+    """What a proof's box receives: files or directories of the tree."""
+    test_files: tuple[PurePosixPath, ...]
+    """What a test's box receives in addition."""
+    timeout_s: int
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """How an input reaches the program; `{name}` stands for the path of that input in the box."""
+
+    argv: tuple[str, ...]
+    stdin: str | None
+    """Name of the input that is fed to standard input."""
+    timeout_s: int
+    inputs: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a run must look like. None means: not looked at."""
+
+    exit_code: int
+    stdout: FileRef | None = None
+    """The whole standard output."""
+    stderr: FileRef | None = None
+    stdout_contains: str | None = None
+    stderr_contains: str | None = None
+
+
+@dataclass(frozen=True)
+class CrashClaim:
+    """What the sanitizer must report."""
+
+    classes: tuple[str, ...]
+    frame: str | None
+    """A function among the top three frames of the program's own code."""
+
+
+@dataclass(frozen=True)
+class ProofSpec:
+    """Inputs that make the vulnerable build crash as claimed."""
+
+    name: str
+    identifiers: tuple[str, ...]
+    inputs: Mapping[str, FileRef]
+    crash: CrashClaim
+    fixed: Expected
+
+
+@dataclass(frozen=True)
+class ControlSpec:
+    """Benign inputs: no build may crash, all builds must answer alike."""
+
+    name: str
+    inputs: Mapping[str, FileRef]
+    expected: Expected
+
+
+@dataclass(frozen=True)
+class CheckSpec:
+    """A test of the program's own, run on each patched build."""
+
+    name: str
+    argv: tuple[str, ...]
+    expected: Expected
+    timeout_s: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A loaded recipe; every file beside it has been read."""
+
+    name: str
+    title: str
+    source: DebianSource | DirectorySource
+    patches: tuple[PatchSpec, ...]
+    build: BuildSpec
+    run: RunSpec
+    proofs: tuple[ProofSpec, ...]
+    controls: tuple[ControlSpec, ...]
+    tests: tuple[CheckSpec, ...]
+    mutation_s: int
+    """Seconds spent on mutated proofs against each patched build; 0 for none."""
+    root: Path
+    sha256: str
+    """Digest of the recipe file's bytes."""
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """All identifiers of all proofs, in order, once each."""
+        return tuple(dict.fromkeys(i for proof in self.proofs for i in proof.identifiers))
+
+
+def recipe_root(path: Path) -> Path:
+    """Where a recipe's relative paths start.
+
+    The directory above, when the recipe lies in one called `recipes`; the recipe's own directory otherwise.
+    """
+    here = path.resolve().parent
+    return here.parent if here.name == "recipes" else here
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe and the files beside it.
+
+    Args:
+        path: a TOML file of at most 64 KiB.
+
+    Raises:
+        RecipeError: unreadable, not TOML, or a field breaks a rule; the message names the field.
+    """
+    content = _read_bounded(path, MAX_RECIPE_BYTES, path.name)
+    try:
+        document = tomllib.loads(content.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RecipeError(path.name, f"is not TOML: {error}") from error
+    return _Reader(recipe_root(path)).recipe(Table(document), hashlib.sha256(content).hexdigest())
+
+
+def _read_bounded(path: Path, max_bytes: int, where: str) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(max_bytes + 1)
+    except OSError as error:
+        raise RecipeError(where, f"cannot be read: {error.strerror}") from error
+    if len(content) > max_bytes:
+        raise RecipeError(where, f"is larger than {max_bytes} bytes")
+    return content
+
+
+class _Reader:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def recipe(self, document: Table, sha256: str) -> Recipe:
+        document.integer("format", 1, 1)
+        name = document.text("name", NAME)
+        title = document.text("title", max_chars=200)
+        source = self._source(document.table("source"))
+        build = self._build(document.table("build"))
+        run = self._run(document.table("run"))
+        proofs = self._named(document, "proof", lambda table: self._proof(table, run), lambda p: p.name)
+        known = tuple(proof.name for proof in proofs)
+        patches = self._named(document, "patch", lambda table: self._patch(table, known), lambda p: p.name)
+        controls = self._named(document, "control", lambda table: self._control(table, run), lambda c: c.name)
+        tests = self._named(document, "test", self._test, lambda t: t.name, optional=True)
+        mutation = document.table("mutation", optional=True)
+        mutation_s = mutation.integer("seconds", 0, 120, 0)
+        mutation.done()
+        document.done()
+        return Recipe(
+            name=name,
+            title=title,
+            source=source,
+            patches=patches,
+            build=build,
+            run=run,
+            proofs=proofs,
+            controls=controls,
+            tests=tests,
+            mutation_s=mutation_s,
+            root=self._root,
+            sha256=sha256,
+        )
+
+    def _source(self, table: Table) -> DebianSource | DirectorySource:
+        kind = table.text("kind")
+        source: DebianSource | DirectorySource
+        if kind == "debian":
+            source = DebianSource(
+                package=table.text("package", _PACKAGE),
+                version=table.text("version", _VERSION),
+                release=table.text("release", _RELEASE),
+                files=tuple(_pinned_file(item) for item in table.tables("files")),
+            )
+            if sum(file.name.endswith(".dsc") for file in source.files) != 1:
+                raise RecipeError(table.name("files"), "must name exactly one .dsc file")
+        elif kind == "directory":
+            source = DirectorySource(table.path("path"))
+            self._inside(source.path, table.name("path"))
+        else:
+            raise RecipeError(table.name("kind"), f"{kind!r} is neither 'debian' nor 'directory'")
+        table.done()
+        return source
+
+    def _patch(self, table: Table, proofs: tuple[str, ...]) -> PatchSpec:
+        patch = PatchSpec(
+            name=table.text("name", NAME),
+            location=self._file_ref(table, MAX_PATCH_BYTES),
+            strip=table.integer("strip", 0, 4, 1),
+            stops=table.texts("stops") if table.has("stops") else proofs,
+        )
+        for index, stopped in enumerate(patch.stops):
+            if stopped not in proofs:
+                raise RecipeError(f"{table.name('stops')}[{index}]", f"there is no proof named {stopped!r}")
+        table.done()
+        return patch
+
+    def _build(self, table: Table) -> BuildSpec:
+        env_table = table.table("env", optional=True)
+        env: dict[str, str] = {}
+        for key in tuple(env_table):
+            if not _ENV_NAME.fullmatch(key) or key.startswith("LD_"):
+                raise RecipeError(env_table.name(key), "is not an allowed variable name")
+            if key in OWN_ENV:
+                raise RecipeError(env_table.name(key), "is set by the runner")
+            env[key] = env_table.text(key)
+        sanitizers = table.texts("sanitizers") if table.has("sanitizers") else ("address",)
+        for index, sanitizer in enumerate(sanitizers):
+            if sanitizer not in SANITIZERS:
+                raise RecipeError(
+                    f"{table.name('sanitizers')}[{index}]",
+                    f"{sanitizer!r} is none of {', '.join(SANITIZERS)}",
+                )
+        build = BuildSpec(
+            sanitizers=sanitizers,
+            env=env,
+            prepare=table.argument_vectors("prepare", optional=True),
+            steps=table.argument_vectors("steps"),
+            outputs=table.paths("outputs"),
+            test_files=table.paths("test_files", optional=True),
+            timeout_s=table.integer("timeout_s", 1, 3600, 600),
+        )
+        table.done()
+        return build
+
+    def _run(self, table: Table) -> RunSpec:
+        argv = table.argv("argv")
+        named = {name for argument in argv for name in _PLACEHOLDER.findall(argument)}
+        for name in sorted(named):
+            if not _INPUT_NAME.fullmatch(name):
+                raise RecipeError(table.name("argv"), f"{{{name}}} does not have the form of an input's name")
+        stdin = table.text("stdin", _INPUT_NAME) if table.has("stdin") else None
+        inputs = frozenset(named | ({stdin} if stdin else set()))
+        if not inputs:
+            raise RecipeError(table.name("argv"), "uses no input: write {name} or set run.stdin")
+        run = RunSpec(argv=argv, stdin=stdin, timeout_s=table.integer("timeout_s", 1, 600, 20), inputs=inputs)
+        table.done()
+        return run
+
+    def _proof(self, table: Table, run: RunSpec) -> ProofSpec:
+        crash_table = table.table("crash")
+        crash = CrashClaim(
+            classes=crash_table.texts("classes", _CRASH_CLASS),
+            frame=crash_table.text("frame", _FRAME) if crash_table.has("frame") else None,
+        )
+        crash_table.done()
+        fixed_table = table.table("fixed")
+        fixed = self._expected(fixed_table)
+        fixed_table.done()
+        proof = ProofSpec(
+            name=table.text("name", NAME),
+            identifiers=table.texts("identifiers", _IDENTIFIER),
+            inputs=self._inputs(table, run),
+            crash=crash,
+            fixed=fixed,
+        )
+        table.done()
+        return proof
+
+    def _control(self, table: Table, run: RunSpec) -> ControlSpec:
+        control = ControlSpec(
+            name=table.text("name", NAME), inputs=self._inputs(table, run), expected=self._expected(table)
+        )
+        table.done()
+        return control
+
+    def _test(self, table: Table) -> CheckSpec:
+        test = CheckSpec(
+            name=table.text("name", NAME),
+            argv=table.argv("argv"),
+            expected=self._expected(table),
+            timeout_s=table.integer("timeout_s", 1, 600, 60),
+        )
+        table.done()
+        return test
+
+    def _expected(self, table: Table) -> Expected:
+        def whole(key: str) -> FileRef | None:
+            if not table.has(key):
+                return None
+            inner = table.table(key)
+            ref = self._file_ref(inner, MAX_INPUT_BYTES)
+            inner.done()
+            return ref
+
+        def part(key: str) -> str | None:
+            return table.text(key) if table.has(key) else None
+
+        return Expected(
+            exit_code=table.integer("exit", 0, 255),
+            stdout=whole("stdout"),
+            stderr=whole("stderr"),
+            stdout_contains=part("stdout_contains"),
+            stderr_contains=part("stderr_contains"),
+        )
+
+    def _inputs(self, table: Table, run: RunSpec) -> Mapping[str, FileRef]:
+        inner = table.table("inputs")
+        given = tuple(inner)
+        for name in sorted(run.inputs ^ set(given)):
+            raise RecipeError(
+                inner.name(name),
+                "is missing" if name in run.inputs else "is not used by run.argv or run.stdin",
+            )
+        inputs: dict[str, FileRef] = {}
+        for name in given:
+            item = inner.table(name)
+            inputs[name] = self._file_ref(item, MAX_INPUT_BYTES)
+            item.done()
+        return inputs
+
+    def _file_ref(self, table: Table, max_bytes: int) -> FileRef:
+        if table.has("path") == table.has("file"):
+            raise RecipeError(
+                table.where, "needs exactly one of path (inside the source) and file (beside the recipe)"
+            )
+        if table.has("path"):
+            return SourcePath(table.path("path"))
+        path = table.path("file")
+        where = table.name("file")
+        return RecipeFile(path, _read_bounded(self._inside(path, where), max_bytes, where))
+
+    def _inside(self, path: PurePosixPath, where: str) -> Path:
+        target = (self._root / path).resolve()
+        if not target.is_relative_to(self._root.resolve()):
+            raise RecipeError(where, "leads out of the recipe's root by a symbolic link")
+        if not target.exists():
+            raise RecipeError(where, f"{path} does not exist")
+        return target
+
+    def _named(
+        self,
+        document: Table,
+        key: str,
+        read: Callable[[Table], T],
+        name_of: Callable[[T], str],
+        *,
+        optional: bool = False,
+    ) -> tuple[T, ...]:
+        items = tuple(read(table) for table in document.tables(key, optional=optional))
+        names = [name_of(item) for item in items]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise RecipeError(f"{key}[{index}].name", f"{name!r} is used twice")
+        return items
+
+
+def _pinned_file(table: Table) -> PinnedFile:
+    pinned = PinnedFile(table.text("name", _SOURCE_FILE), table.text("sha256", _SHA256))
+    table.done()
+    return pinned

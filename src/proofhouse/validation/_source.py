@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a recipe's source to bytes at hand, checked against their digests."""
+
+import hashlib
+import io
+import os
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from proofhouse.validation._archive import Archive, newest
+from proofhouse.validation._errors import RecipeError, SourceUnavailable
+from proofhouse.validation._recipe import DebianSource, DirectorySource, PinnedFile, Recipe
+
+MAX_TREE_BYTES = 16 << 20
+MAX_TREE_FILES = 2000
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of the source as it enters the build box."""
+
+    name: str
+    sha256: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Source:
+    """What will be built.
+
+    Attributes:
+        kind: `debian` (a public program) or `directory` (ours).
+        name: package, or the directory's path.
+        version: the version used; empty for a directory.
+        pinned_version: the version that the recipe names; empty for a directory.
+        release: Debian code name; empty for a directory.
+        files: the package's files, or one tar of the directory.
+    """
+
+    kind: str
+    name: str
+    version: str
+    pinned_version: str
+    release: str
+    files: tuple[SourceFile, ...]
+
+    @property
+    def moved(self) -> bool:
+        """Whether the archive no longer had the pinned version, so that another was taken."""
+        return self.version != self.pinned_version
+
+    @property
+    def real(self) -> bool:
+        """Whether this is somebody's real program rather than an example of ours."""
+        return self.kind == "debian"
+
+
+def fetch_source(recipe: Recipe, cache_dir: Path, *, offline: bool = False) -> Source:
+    """Bring a recipe's source to hand.
+
+    Args:
+        recipe: whose source.
+        cache_dir: downloads are kept there by digest.
+        offline: use only what is in the cache.
+
+    Raises:
+        SourceUnavailable: not in the cache, and no archive in reach has it.
+        ToolMissing: apt is needed and not here.
+        RecipeError: a source directory breaks a bound.
+    """
+    if isinstance(recipe.source, DirectorySource):
+        return _directory(recipe, recipe.source)
+    return _debian(recipe.source, cache_dir, offline=offline)
+
+
+def _debian(source: DebianSource, cache_dir: Path, *, offline: bool) -> Source:
+    store = cache_dir / "sources"
+    files, version = source.files, source.version
+    if not _held(store, files):
+        if offline:
+            raise SourceUnavailable(
+                f"{source.package} {source.version} is not in the cache, and --offline was asked"
+            )
+        files, version = _download(source, cache_dir, store)
+    return Source(
+        kind="debian",
+        name=source.package,
+        version=version,
+        pinned_version=source.version,
+        release=source.release,
+        files=tuple(SourceFile(file.name, file.sha256, (store / file.sha256).read_bytes()) for file in files),
+    )
+
+
+def _held(store: Path, files: tuple[PinnedFile, ...]) -> bool:
+    return all(
+        (store / file.sha256).is_file()
+        and hashlib.sha256((store / file.sha256).read_bytes()).hexdigest() == file.sha256
+        for file in files
+    )
+
+
+def _download(source: DebianSource, cache_dir: Path, store: Path) -> tuple[tuple[PinnedFile, ...], str]:
+    archive = Archive(cache_dir / "apt", source.release)
+    archive.refresh()
+    offers = {offer.version: offer for offer in archive.offers(source.package)}
+    if not offers:
+        raise SourceUnavailable(
+            f"no Debian source archive in reach has {source.package}; check the network and {'/etc/apt'}"
+        )
+    version = source.version if source.version in offers else newest(offers)
+    files = source.files if version == source.version else offers[version].files
+    if not _held(store, files):
+        store.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache_dir, prefix="download-") as scratch:
+            archive.download(offers[version], Path(scratch))
+            for file in files:
+                _keep(Path(scratch) / file.name, file, store)
+    return files, version
+
+
+def _keep(path: Path, pinned: PinnedFile, store: Path) -> None:
+    if not path.is_file():
+        raise SourceUnavailable(f"the archive's package has no file named {pinned.name}")
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != pinned.sha256:
+        raise SourceUnavailable(f"{pinned.name} has SHA-256 {found}; the recipe pins {pinned.sha256}")
+    path.replace(store / pinned.sha256)
+
+
+def _directory(recipe: Recipe, source: DirectorySource) -> Source:
+    root = (recipe.root / source.path).resolve()
+    content = _tar(root)
+    digest = hashlib.sha256(content).hexdigest()
+    return Source(
+        kind="directory",
+        name=str(source.path),
+        version="",
+        pinned_version="",
+        release="",
+        files=(SourceFile(f"{root.name}.tar", digest, content),),
+    )
+
+
+def _tar(root: Path) -> bytes:
+    """The directory as a tar that depends on nothing but names, bytes and the executable bit."""
+    buffer = io.BytesIO()
+    total = count = 0
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for path in _regular_files(root):
+            content = path.read_bytes()
+            total, count = total + len(content), count + 1
+            if total > MAX_TREE_BYTES or count > MAX_TREE_FILES:
+                raise RecipeError(
+                    "source.path", f"holds more than {MAX_TREE_BYTES} bytes or {MAX_TREE_FILES} files"
+                )
+            member = tarfile.TarInfo(path.relative_to(root).as_posix())
+            member.size = len(content)
+            member.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+            archive.addfile(member, io.BytesIO(content))
+    if not count:
+        raise RecipeError("source.path", "holds no files")
+    return buffer.getvalue()
+
+
+def _regular_files(root: Path) -> Iterator[Path]:
+    if not root.is_dir():
+        raise RecipeError("source.path", "is not a directory")
+    found: list[Path] = []
+    for directory, _, names in os.walk(root):
+        for name in names:
+            path = Path(directory) / name
+            if path.is_symlink() or not path.is_file():
+                raise RecipeError("source.path", f"{path.relative_to(root)} is not a regular file")
+            found.append(path)
+    return iter(sorted(found))
