@@ -4,21 +4,17 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proofhouse.attest._keys import PublicKey, SignatureMismatch, Signer
+from proofhouse.attest._canonical import BadJson, parse_json
+from proofhouse.attest._keys import BadSignature, PublicKey, Signer, decode_base64
 
 
 class MalformedEnvelope(ValueError):
     """Bytes that are no DSSE envelope; the message names the field."""
-
-
-class BadSignature(Exception):
-    """An envelope does not carry enough valid signatures of the keys asked for."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +35,15 @@ class Envelope:
 
     @classmethod
     def from_json(cls, content: bytes) -> Envelope:
-        """Read the JSON form.
+        """Read the JSON form. Stricter than DSSE asks: every signature names its key, nothing else is inside.
 
         Raises:
             MalformedEnvelope: Not JSON, or a field is missing, extra or wrong.
         """
         try:
-            fields = json.loads(content)
-        except (ValueError, RecursionError):
-            raise MalformedEnvelope("an envelope is a JSON object") from None
+            fields = parse_json(content)
+        except BadJson as error:
+            raise MalformedEnvelope(f"an envelope is a JSON object: {error}") from None
         if not isinstance(fields, dict) or set(fields) != {"payloadType", "payload", "signatures"}:
             raise MalformedEnvelope("an envelope has exactly payloadType, payload and signatures")
         if not isinstance(fields["payloadType"], str) or not isinstance(fields["signatures"], list):
@@ -78,27 +74,36 @@ class Envelope:
         A key that signs twice counts once; signatures by other keys do not count.
 
         Raises:
-            BadSignature: Too few.
+            BadSignature: Too few, or a signature that names one of `keys` is wrong.
+            ValueError: The threshold is below 1.
         """
+        if threshold < 1:
+            raise ValueError("a threshold is at least 1")
         message = _pae(self.payload_type, self.payload)
         known = {key.key_id: key for key in keys}
         valid: set[str] = set()
         for entry in self.signatures:
-            key = known.get(entry.key_id)
-            if key is None:
-                continue
-            try:
-                key.verify(message, entry.signature)
-            except SignatureMismatch:
-                continue
-            valid.add(entry.key_id)
+            if entry.key_id in known:
+                known[entry.key_id].verify(message, entry.signature)
+                valid.add(entry.key_id)
         if len(valid) < threshold:
             raise BadSignature(f"{len(valid)} valid signature(s) by the expected keys; {threshold} needed")
         return self.payload
 
 
 def sign_envelope(payload_type: str, payload: bytes, signers: Sequence[Signer]) -> Envelope:
-    """Wrap and sign a payload."""
+    """Wrap and sign a payload.
+
+    Args:
+        payload_type: Media type that says how to read the payload.
+        payload: Any bytes.
+        signers: At least one.
+
+    Raises:
+        ValueError: Nobody signs.
+    """
+    if not signers:
+        raise ValueError("an envelope needs at least one signer")
     message = _pae(payload_type, payload)
     return Envelope(
         payload_type, payload, tuple(Signature(signer.key_id, signer.sign(message)) for signer in signers)
@@ -111,12 +116,10 @@ def _pae(payload_type: str, payload: bytes) -> bytes:
 
 
 def _base64(value: Any, name: str) -> bytes:
-    if not isinstance(value, str):
-        raise MalformedEnvelope(f"{name} is base64 text")
     try:
-        return base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError):
-        raise MalformedEnvelope(f"{name} is not valid base64") from None
+        return decode_base64(value)
+    except ValueError as error:
+        raise MalformedEnvelope(f"{name} {error}") from None
 
 
 def _signature(entry: Any) -> Signature:

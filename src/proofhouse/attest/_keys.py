@@ -26,7 +26,11 @@ class KeyProblem(Exception):
     """A key cannot be read, written or used; the message says why."""
 
 
-class SignatureMismatch(Exception):
+class BadSignature(Exception):
+    """A signature is wrong, or an envelope does not carry enough of them by the keys asked for."""
+
+
+class SignatureMismatch(BadSignature):
     """A signature does not belong to the message and key."""
 
 
@@ -56,6 +60,9 @@ class PublicKey:
             raise KeyProblem(f"not a public key: {error}") from None
         if not isinstance(key, Ed25519PublicKey):
             raise KeyProblem("not an Ed25519 public key")
+        exact = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        if exact != spki:
+            raise KeyProblem("the public key is not in its one DER form")
         return cls(spki, key)
 
     @classmethod
@@ -68,9 +75,9 @@ class PublicKey:
         if not isinstance(record, dict) or record.get("algorithm") != cls.algorithm:
             raise KeyProblem('a public key is {"algorithm": "ed25519", "public": …}')
         try:
-            spki = base64.b64decode(record.get("public", ""), validate=True)
-        except (binascii.Error, TypeError, ValueError):
-            raise KeyProblem("the public key is not base64") from None
+            spki = decode_base64(record.get("public"))
+        except ValueError as error:
+            raise KeyProblem(f"the public key {error}") from None
         return cls.from_spki(spki)
 
     @property
@@ -131,8 +138,9 @@ class Signer:
             KeyProblem: Missing, readable by others than its owner, or not an Ed25519 key.
         """
         try:
-            mode = path.stat().st_mode
-            text = path.read_text(encoding="ascii")
+            with path.open(encoding="ascii") as file:
+                mode = os.fstat(file.fileno()).st_mode
+                text = file.read()
         except (OSError, UnicodeDecodeError) as error:
             raise KeyProblem(f"key file {path} cannot be read: {error}") from None
         if stat.S_IMODE(mode) & 0o077:
@@ -175,3 +183,20 @@ class Signer:
             file.flush()
             os.fsync(file.fileno())
         return path
+
+
+def decode_base64(value: Any) -> bytes:
+    """Decode standard base64 (RFC 4648 §4) in its one canonical spelling.
+
+    Raises:
+        ValueError: Not text, not base64, or another spelling of the same bytes.
+    """
+    if not isinstance(value, str):
+        raise ValueError("is not base64 text")
+    try:
+        content = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("is not valid base64") from None
+    if base64.b64encode(content).decode("ascii") != value:
+        raise ValueError("is not canonical base64")
+    return content

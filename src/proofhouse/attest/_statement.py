@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from proofhouse.attest._canonical import canonical
+from proofhouse.attest._canonical import BadJson, canonical, parse_json
 from proofhouse.attest._envelope import Envelope, sign_envelope
 from proofhouse.attest._keys import PublicKey, Signer
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 STATEMENT_PAYLOAD_TYPE = "application/vnd.in-toto+json"
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class MalformedStatement(ValueError):
@@ -30,10 +32,9 @@ def statement(
         predicate: The statement's content.
 
     Raises:
-        MalformedStatement: No subject.
+        MalformedStatement: No subject, or one without a digest.
     """
-    if not subject:
-        raise MalformedStatement("a statement has at least one subject")
+    _check_subject(subject)
     return {
         "_type": STATEMENT_TYPE,
         "subject": [dict(entry) for entry in subject],
@@ -70,15 +71,29 @@ def verify_statement(
     if envelope.payload_type != STATEMENT_PAYLOAD_TYPE:
         raise MalformedStatement(f"payload type is {envelope.payload_type!r}, not {STATEMENT_PAYLOAD_TYPE!r}")
     try:
-        content = json.loads(payload)
-    except (ValueError, RecursionError):
-        raise MalformedStatement("the payload is not JSON") from None
+        content = parse_json(payload)
+    except BadJson as error:
+        raise MalformedStatement(f"the payload: {error}") from None
     if not isinstance(content, dict) or content.get("_type") != STATEMENT_TYPE:
         raise MalformedStatement("the payload is no in-toto Statement v1")
     if not isinstance(content.get("predicate"), dict) or not isinstance(content.get("subject"), list):
         raise MalformedStatement("a statement has a subject list and a predicate object")
+    _check_subject(content["subject"])
     if predicate_type is not None and content.get("predicateType") != predicate_type:
         raise MalformedStatement(
             f"predicate type is {content.get('predicateType')!r}, not {predicate_type!r}"
         )
     return content
+
+
+def _check_subject(subject: Sequence[Any]) -> None:
+    if not subject:
+        raise MalformedStatement("a statement has at least one subject")
+    for number, entry in enumerate(subject):
+        digest = entry.get("digest") if isinstance(entry, Mapping) else None
+        if not isinstance(digest, Mapping) or not digest:
+            raise MalformedStatement(f"subject {number} has no digest")
+        if not all(isinstance(value, str) for value in digest.values()):
+            raise MalformedStatement(f"subject {number} has a digest that is no text")
+        if "sha256" in digest and not _SHA256.fullmatch(digest["sha256"]):
+            raise MalformedStatement(f"subject {number}: sha256 is 64 lower-case hexadecimal digits")
