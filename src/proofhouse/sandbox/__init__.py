@@ -14,6 +14,7 @@ Example:
 """
 
 from proofhouse.sandbox._box import Box, open_box
+from proofhouse.sandbox._selftest import Check, SelfTest, require_containment, self_test
 from proofhouse.sandbox.errors import (
     CannotEnforce,
     FileTooLarge,
@@ -28,6 +29,7 @@ __all__ = [
     "Box",
     "BoxSpec",
     "CannotEnforce",
+    "Check",
     "Enforcement",
     "ExecResult",
     "FileTooLarge",
@@ -36,6 +38,9 @@ __all__ = [
     "SandboxDead",
     "SandboxError",
     "SandboxUnavailable",
+    "SelfTest",
     "UnsafePath",
     "open_box",
+    "require_containment",
+    "self_test",
 ]

@@ -359,6 +359,9 @@ static uint64_t file_system_bytes(char **mounts, int count) {
 }
 
 static void watch_memory(uint64_t limit_bytes, char **mounts, int count) {
+    static int64_t next_ms;
+    if (now_ms() < next_ms) return;
+    next_ms = now_ms() + TICK_MS;
     uint64_t files = file_system_bytes(mounts, count);
     if (files <= limit_bytes && process_bytes() + files <= limit_bytes) return;
     for (int i = 0; i < MAX_RUNNING; i++)
