@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Steps 5 to 9: from two reports on a real program to a verified bundle."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from proofhouse.demo.finding import Finding, example_finding, real_finding
+from proofhouse.demo.stage import CouldNot
+from proofhouse.demo.steps import CLINIC, COORDINATOR, INSPECTOR, LAB, MAINTAINER, REVIEWER, UTILITY, Facts, Play, _b64
+
+
+def validation(play: Play) -> Facts:
+    """Step 5: two finders report; running the proofs and the patch makes one case of them."""
+    stage = play.stage
+    clearinghouse = stage.house("clearinghouse")
+    finding = _finding(play)
+    for (house, actor), report in zip((("lab", LAB), ("utility", UTILITY)), finding.reports, strict=True):
+        stage.do(house, actor, "cases.send_report", clearinghouse="clearinghouse", **report)
+    play.settled("lab", "utility", "clearinghouse")
+    play.say(f"two reports received; building {finding.product['name']} vulnerable and fixed, and running the proofs")
+    out = clearinghouse.work / "validation"
+    result = stage.run_json(
+        "validate", str(finding.recipe),
+        "--out", str(out),
+        "--cache", str(stage.cache),
+        "--signer", str(next((clearinghouse.keys / "validation").glob("*.pem"))),
+        ok=(0, 1),
+    )  # fmt: skip
+    envelope = Path(result["statement"]).read_bytes()
+    case = stage.do(
+        "clearinghouse",
+        COORDINATOR,
+        "cases.accept_validation",
+        title=finding.title,
+        product=finding.product["name"],
+        envelope=_b64(envelope),
+    )["id"]
+    play.settled("clearinghouse")
+    opened = next(row for row in stage.ask("clearinghouse", COORDINATOR, "cases.cases") if row["id"] == case)
+    play.remember(case=case, real=finding.real, finding=str(finding.recipe))
+    return {
+        "real": finding.real,
+        "why_not_real": finding.why,
+        "identifiers": opened["identifiers"],
+        "result": result["result"],
+        "proved": f"{len(opened['identifiers'])} reports reproduced and merged into one case by one patch: "
+        + ", ".join(opened["identifiers"]),
+    }
+
+
+def _finding(play: Play) -> Finding:
+    try:
+        return real_finding(play.stage.cache)
+    except CouldNot as unreachable:
+        play.say(f"{unreachable}; using our own example program instead, and saying so")
+        return example_finding(play.stage.cache, str(unreachable))
+
+
+def advisory(play: Play) -> Facts:
+    """Step 6: vendor told, embargo set and lifted, patch taken, advisory published."""
+    stage, case = play.stage, play.memory["case"]
+    finding = Finding.again(Path(play.memory["finding"]), stage.cache)
+    until = (datetime.now(UTC) + timedelta(days=90)).replace(microsecond=0)
+    stage.do(
+        "clearinghouse",
+        COORDINATOR,
+        "cases.notify_vendor",
+        case=case,
+        vendor="vendor",
+        product=finding.product,
+        embargo_until=until.isoformat(),
+    )
+    play.settled("clearinghouse", "vendor")
+    stage.do("vendor", MAINTAINER, "cases.acknowledge_case", case=case)
+    play.settled("vendor", "clearinghouse")
+    stage.do(
+        "vendor",
+        MAINTAINER,
+        "cases.offer_patch",
+        case=case,
+        name=finding.patch_name,
+        content=_b64(finding.patch),
+        fixed_version=finding.package["fixed"],
+    )
+    play.settled("vendor", "clearinghouse")
+    stage.do("clearinghouse", COORDINATOR, "cases.accept_patch", case=case)
+    stage.do("clearinghouse", COORDINATOR, "cases.lift_embargo", case=case)
+    play.settled("clearinghouse", "vendor")
+    number = stage.do(
+        "clearinghouse",
+        COORDINATOR,
+        "advisories.publish_advisory",
+        case=case,
+        summary=finding.summary,
+        vulnerabilities=finding.vulnerabilities,
+        package=finding.package,
+        finders=finding.finders,
+    )["id"]
+    stage.until(
+        lambda: stage.ask("clearinghouse", COORDINATOR, "advisories.advisories")[0]["published"],
+        "the provider directory to be written",
+    )
+    checked = stage.ask("clearinghouse", COORDINATOR, "advisories.provider")
+    if checked["problems"]:
+        raise CouldNot(f"the provider directory is not right: {checked['problems'][0]}")
+    play.remember(advisory=number)
+    return {
+        "advisory": number,
+        "embargo": "set, accepted, lifted",
+        "provider_files": checked["files"],
+        "proved": f"{number} published as CSAF 2.0 and OSV, schema-checked and signed, {checked['files']} files in the provider directory",
+    }
+
+
+def match(play: Play) -> Facts:
+    """Step 7: only the member whose parts list holds the affected version is told."""
+    stage = play.stage
+    finding = Finding.again(Path(play.memory["finding"]), stage.cache)
+    for house, actor, name in (("clinic", CLINIC, "imaging gateway"), ("utility", UTILITY, "metering head-end")):
+        stage.do(
+            house, actor, "members.send_sbom", clearinghouse="clearinghouse", name=name, content=_b64(finding.sbom(house))
+        )
+    play.settled("clinic", "utility", "clearinghouse")
+    stage.do("clearinghouse", COORDINATOR, "members.match_advisory", advisory=play.memory["advisory"])
+    play.settled("clearinghouse", "clinic", "utility")
+    matches = stage.ask("clearinghouse", COORDINATOR, "members.matches")
+    told = {
+        house: len(stage.ask(house, actor, "members.notifications"))
+        for house, actor in (("clinic", CLINIC), ("utility", UTILITY))
+    }
+    unknown = [row for row in matches if row["answer"] == "unknown"]
+    if told != {"clinic": 1, "utility": 0} or not unknown:
+        raise CouldNot(f"expected the clinic alone to be told and one unknown; got {told}, {len(unknown)} unknown")
+    return {
+        "notified": told,
+        "matches": matches,
+        "proved": f"the clinic is told, the utility hears nothing; {unknown[0]['component']} {unknown[0]['version']} comes out as unknown",
+    }
+
+
+def release(play: Play) -> Facts:
+    """Step 8: the vendor signs, the clearinghouse directs, the member's agent checks both and the ledger."""
+    stage = play.stage
+    stage.do("clearinghouse", COORDINATOR, "releases.open_repositories")
+    keys = stage.ask("vendor", MAINTAINER, "releases.release_keys")
+    stage.do("clearinghouse", COORDINATOR, "releases.enrol_vendor", vendor="vendor", keys=keys)
+    stage.do("vendor", MAINTAINER, "releases.sign_release", case=play.memory["case"])
+    play.settled("vendor", "clearinghouse")
+    stage.do("clearinghouse", COORDINATOR, "releases.direct_patch", advisory=play.memory["advisory"])
+    live = stage.until(
+        lambda: next(
+            (row for row in stage.ask("clearinghouse", COORDINATOR, "releases.releases") if row["manifest_version"]), None
+        ),
+        "the director to name the patch",
+    )
+    play.say(f"patch in manifest version {live['manifest_version']}; starting the clinic's agent")
+    agent = stage.directory / "clinic-agent"
+    trust = stage.ask("clearinghouse", COORDINATOR, "releases.agent_trust")
+    answer = run_agent(play, agent, trust)
+    stage.until(
+        lambda: stage.ask("clearinghouse", COORDINATOR, "releases.acknowledgements"),
+        "the clinic's acknowledgement to reach the clearinghouse",
+    )
+    play.settled("clinic", "clearinghouse")
+    received = stage.ask("clearinghouse", COORDINATOR, "releases.acknowledgements")
+    if received[0]["stage"] != "staged":
+        raise CouldNot(f"the agent answered {received[0]['stage']}: {received[0]['reason']}")
+    return {
+        "item": live["item"],
+        "manifest_version": live["manifest_version"],
+        "sha256": live["sha256"],
+        "agent": answer,
+        "acknowledgements": received,
+        "proved": "the agent verified vendor, director and ledger proof, staged the patch and signed its acknowledgement",
+    }
+
+
+def verify(play: Play) -> Facts:
+    """Step 9: the inspector asks for exports and checks the bundle offline."""
+    stage = play.stage
+    request = {"cases": [f"review:{play.memory['inquiry']}", f"case:{play.memory['case']}"]}
+    for house in ("office", "clearinghouse"):
+        stage.do("inspector", INSPECTOR, "oversight.ask_export", house=house, **request)
+    play.settled("inspector", "office", "clearinghouse")
+    stage.do("office", REVIEWER, "oversight.make_export")
+    stage.do("clearinghouse", COORDINATOR, "oversight.make_export")
+    play.settled("office", "clearinghouse", "inspector")
+    bundle = stage.directory / "bundle.zip"
+    stage.do("inspector", INSPECTOR, "oversight.write_combined_bundle", path=str(bundle))
+    checked = stage.run_json("verify", str(bundle))
+    play.remember(bundle=str(bundle))
+    lines = [line for line in checked["lines"] if line["ok"]]
+    return {
+        "bundle": str(bundle),
+        "bundle_bytes": bundle.stat().st_size,
+        "lines": [line["line"] for line in lines],
+        "proved": f"bundle.zip verified offline: {len(lines)} lines proved, none failed",
+    }
+
+
+def run_agent(play: Play, directory: Path, trust: dict[str, Any]) -> Any:
+    """Set the clinic's agent up once, enrol its key in the clinic's house, and run it as its own process."""
+    stage = play.stage
+    directory.mkdir(exist_ok=True)
+    for name, content in trust["files"].items():
+        (directory / name).write_bytes(base64.b64decode(content))
+    config = directory / "agent.toml"
+    if not config.exists():
+        stage.run(
+            "agent", "init", str(directory),
+            "--member", "clinic",
+            "--director", trust["director_url"],
+            "--image", trust["image_url"],
+            "--acknowledge-to", f"{stage.house('clinic').address}/acknowledgements/",
+        )  # fmt: skip
+    key = json.loads(stage.run("agent", "status", "--config", str(config), "--json"))["public_key"]
+    stage.do("clinic", CLINIC, "releases.enrol_agent", name="clinic-agent", public_key=key)
+    return stage.run_json("agent", "run", "--config", str(config))

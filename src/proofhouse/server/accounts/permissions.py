@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every permission there is, alphabetical, named `desk:record:act`; and which role holds which."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """What a person may be allowed to do. Reading is decided by the gate, not here."""
+
+    ADVISORIES_ADVISORY_PUBLISH = "advisories:advisory:publish"
+    AUTHORITY_BANK_OPEN = "authority:bank:open"
+    AUTHORITY_BANK_SEAL = "authority:bank:seal"
+    AUTHORITY_DETERMINATION_MAKE = "authority:determination:make"
+    CASES_CASE_ANSWER = "cases:case:answer"
+    CASES_CASE_COORDINATE = "cases:case:coordinate"
+    CASES_REPORT_SEND = "cases:report:send"
+    EXAMS_STATEMENT_ACCEPT = "exams:statement:accept"
+    HOUSE_PEER_INTRODUCE = "house:peer:introduce"
+    MEMBERS_SBOM_SEND = "members:sbom:send"
+    MEMBERS_SBOM_MATCH = "members:sbom:match"
+    OVERSIGHT_EXPORT_ASK = "oversight:export:ask"
+    OVERSIGHT_EXPORT_MAKE = "oversight:export:make"
+    RELEASES_AGENT_ENROL = "releases:agent:enrol"
+    RELEASES_PATCH_DIRECT = "releases:patch:direct"
+    RELEASES_PATCH_SIGN = "releases:patch:sign"
+    REVIEWS_AGREEMENT_ANSWER = "reviews:agreement:answer"
+    REVIEWS_AGREEMENT_PROPOSE = "reviews:agreement:propose"
+    REVIEWS_INQUIRY_SEND = "reviews:inquiry:send"
+    REVIEWS_WINDOW_CLOSE = "reviews:window:close"
+    REVIEWS_WINDOW_OPEN = "reviews:window:open"
+
+
+class Role(StrEnum):
+    """What a person is in this house."""
+
+    AUTHORITY = "authority"
+    COORDINATOR = "coordinator"
+    DEVELOPER = "developer"
+    INSPECTOR = "inspector"
+    MAINTAINER = "maintainer"
+    OPERATOR = "operator"
+    REVIEWER = "reviewer"
+    STEWARD = "steward"
+
+
+ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    Role.AUTHORITY: frozenset(
+        {
+            Permission.AUTHORITY_BANK_OPEN,
+            Permission.AUTHORITY_BANK_SEAL,
+            Permission.AUTHORITY_DETERMINATION_MAKE,
+        }
+    ),
+    Role.COORDINATOR: frozenset(
+        {
+            Permission.ADVISORIES_ADVISORY_PUBLISH,
+            Permission.CASES_CASE_COORDINATE,
+            Permission.MEMBERS_SBOM_MATCH,
+            Permission.OVERSIGHT_EXPORT_MAKE,
+            Permission.RELEASES_PATCH_DIRECT,
+        }
+    ),
+    Role.DEVELOPER: frozenset(
+        {
+            Permission.CASES_REPORT_SEND,
+            Permission.REVIEWS_AGREEMENT_ANSWER,
+            Permission.REVIEWS_INQUIRY_SEND,
+        }
+    ),
+    Role.INSPECTOR: frozenset({Permission.OVERSIGHT_EXPORT_ASK}),
+    Role.MAINTAINER: frozenset({Permission.CASES_CASE_ANSWER, Permission.RELEASES_PATCH_SIGN}),
+    Role.OPERATOR: frozenset(
+        {
+            Permission.CASES_REPORT_SEND,
+            Permission.MEMBERS_SBOM_SEND,
+            Permission.RELEASES_AGENT_ENROL,
+        }
+    ),
+    Role.REVIEWER: frozenset(
+        {
+            Permission.EXAMS_STATEMENT_ACCEPT,
+            Permission.OVERSIGHT_EXPORT_MAKE,
+            Permission.REVIEWS_AGREEMENT_PROPOSE,
+            Permission.REVIEWS_WINDOW_CLOSE,
+            Permission.REVIEWS_WINDOW_OPEN,
+        }
+    ),
+    Role.STEWARD: frozenset({Permission.HOUSE_PEER_INTRODUCE}),
+}
+"""Default deny: what is not listed is not allowed."""

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Registers the app."""
+
+from importlib import import_module
+
+from django.apps import AppConfig
+
+
+class CasesConfig(AppConfig):
+    """Reports, validation, cases, embargoes, vendor answers."""
+
+    name = "proofhouse.server.cases"
+    label = "cases"
+
+    def ready(self) -> None:
+        """Make the desk's acts, answers and questions known."""
+        import_module(f"{self.name}.services")
+        import_module(f"{self.name}.queries")

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may see reports and cases, and what they see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proofhouse.server.accounts.gate import readable_by, visible
+from proofhouse.server.accounts.models import Person
+from proofhouse.server.accounts.permissions import Role
+from proofhouse.server.cases.models import Case, Patch, Report, ValidationRun
+from proofhouse.server.engine.acts import question
+
+for _model in (Case, Patch):
+    readable_by(_model, Role.COORDINATOR, Role.MAINTAINER)
+for _model in (Report, ValidationRun):
+    readable_by(_model, Role.COORDINATOR)
+
+
+@question
+def reports(*, actor: Person) -> list[dict[str, Any]]:
+    """The reports of this house, oldest first."""
+    return [
+        {
+            "id": str(report.id),
+            "identifier": report.identifier,
+            "finder": report.finder,
+            "state": report.state,
+            "recipe_sha256": report.recipe_sha256,
+            "case": str(report.case_id or ""),
+        }
+        for report in visible(actor, Report)
+    ]
+
+
+@question
+def cases(*, actor: Person) -> list[dict[str, Any]]:
+    """The cases of this house, oldest first."""
+    return [
+        {
+            "id": str(case.id),
+            "title": case.title,
+            "identifiers": case.identifiers,
+            "state": case.state,
+            "embargo": case.embargo,
+            "in_force": case.entry.in_force,
+        }
+        for case in visible(actor, Case).select_related("entry")
+    ]

@@ -1,0 +1,421 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The acts of coordination: report, validation, case, embargo, vendor's answer, proved patch."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime
+from typing import Any
+
+from proofhouse.server.accounts.gate import access
+from proofhouse.server.accounts.models import Person
+from proofhouse.server.accounts.permissions import Permission
+from proofhouse.server.cases.evidence import Evidence, ProvedProof, read_evidence
+from proofhouse.server.cases.models import Case, Patch, Report, ValidationRun
+from proofhouse.server.cases.rules import CaseState, EmbargoState, ReportState, step_case, step_embargo
+from proofhouse.server.engine.acts import ActError, act
+from proofhouse.server.engine.blobs import put_blob
+from proofhouse.server.engine.clock import now, wire
+from proofhouse.server.engine.ids import uuid7
+from proofhouse.server.engine.keys import public_keys
+from proofhouse.server.engine.models import LedgerEntry
+from proofhouse.server.engine.post import Enclosure, Received, on_letter, send, start_thread
+from proofhouse.server.engine.record import record
+
+
+def _coordination_case(case_id: Any) -> str:
+    return f"case:{case_id}"
+
+
+def _move(case: Case, wanted: CaseState) -> None:
+    case.state = step_case(CaseState(case.state), wanted)
+
+
+def _move_embargo(case: Case, wanted: EmbargoState) -> None:
+    case.embargo = step_embargo(EmbargoState(case.embargo), wanted)
+
+
+# --- the finder's side ------------------------------------------------------------------------------------------------
+
+
+@act(Permission.CASES_REPORT_SEND)
+def send_report(
+    *,
+    actor: Person,
+    clearinghouse: str,
+    identifier: str,
+    title: str,
+    product: dict[str, str],
+    description: str,
+    claimed_crash: str,
+    provenance: dict[str, Any],
+    recipe: dict[str, str],
+    proofs: list[dict[str, str]],
+) -> dict[str, str]:
+    """Report one vulnerability to a clearinghouse, with proofs that run.
+
+    Args:
+        actor: Who reports.
+        clearinghouse: Name of its house.
+        identifier: The name that the flaw goes by, for instance a CVE.
+        title: One line.
+        product: `name`, `version`, `purl`.
+        description: What happens, in words.
+        claimed_crash: Sanitizer class that the proof shows.
+        provenance: How it was found (`means`, `tool`, `model`).
+        recipe: The recipe that builds and runs it: `name` and `content` (base64).
+        proofs: Files of the proof: `name` and `content` (base64).
+    """
+    identity = str(uuid7())
+    thread = start_thread(clearinghouse, subject=title, case=f"report:{identity}")
+    enclosed = [
+        Enclosure(file["name"], "application/octet-stream", base64.b64decode(file["content"], validate=True))
+        for file in [recipe, *proofs]
+    ]
+    record("report.send", thread.case, {"identifier": identifier, "to": clearinghouse, "by": actor.email})
+    send(
+        "report",
+        thread,
+        {
+            "report": identity,
+            "title": title,
+            "identifiers": [identifier],
+            "product": product,
+            "description": description,
+            "proofs": [file["name"] for file in proofs],
+            "recipe": recipe["name"],
+            "claimed_crash": claimed_crash,
+            "provenance": {**provenance, "found_at": wire(now())},
+            "credit": [actor.name],
+            "tlp": "TLP:AMBER",
+        },
+        enclosures=enclosed,
+    )
+    return {"report": identity}
+
+
+# --- the clearinghouse's side -----------------------------------------------------------------------------------------
+
+
+@on_letter("report")
+def receive_report(letter: Received) -> None:
+    """A finder reports a vulnerability. The raw report and its files are kept as they came."""
+    body = letter.body
+    for content in letter.enclosures.values():
+        put_blob(content)
+    case = f"report:{body['report']}"
+    letter.thread.case = case
+    letter.thread.save(update_fields=["case"])
+    recipe_sha256 = letter.digests[body["recipe"]] if "recipe" in body else ""
+    entry = record(
+        "report.receive",
+        case,
+        {
+            "identifiers": body["identifiers"],
+            "from": letter.thread.peer.name,
+            "letter": letter.row.digest,
+            "recipe_sha256": recipe_sha256,
+        },
+    )
+    Report.objects.create(
+        id=body["report"],
+        thread=letter.thread,
+        finder=letter.thread.peer.title,
+        identifier=next(iter(body["identifiers"]), ""),
+        product=body["product"]["name"],
+        summary=body["description"],
+        proof_name=body["proofs"][0],
+        recipe_sha256=recipe_sha256,
+        provenance=body["provenance"],
+        entry=entry,
+        received_at=now(),
+    )
+
+
+@act(Permission.CASES_CASE_COORDINATE)
+def accept_validation(*, actor: Person, title: str, product: str, envelope: str) -> Case:
+    """Take in one signed validation statement and merge what one fix mends.
+
+    Execution decides: a report is reproduced by three crashes out of three, and reports become one case only where the
+    kill matrix shows one patch that stops each of them (design rule 5).
+
+    Args:
+        actor: A coordinator.
+        title: Title of the case.
+        product: Name of the product.
+        envelope: The DSSE envelope that `proofhouse validate` signed, base64.
+
+    Raises:
+        ActError: Nothing in the statement belongs to a report that waits here, or nothing was reproduced.
+    """
+    content = base64.b64decode(envelope, validate=True)
+    evidence = read_evidence(content, public_keys("validation"))
+    digest = put_blob(content)
+    waiting = {row.identifier: row for row in Report.objects.filter(state=ReportState.RECEIVED, product=product)}
+    proved = {
+        name: proof for proof in evidence.proofs for name in proof.identifiers if name in waiting
+    }
+    if not proved:
+        raise ActError("no report that waits here is named in this statement", "no_report")
+    entry = record(
+        "validation.accept",
+        f"validation:{digest[:32]}",
+        {
+            "statement_sha256": digest,
+            "verdicts": {name: proof.verdict.value for name, proof in proved.items()},
+            "by": actor.email,
+        },
+    )
+    for name, proof in proved.items():
+        _keep_run(waiting[name], proof, digest, evidence.real, entry)
+    group = next((found for found in evidence.groups if set(found) <= set(proved)), None)
+    if group is None:
+        raise ActError("the kill matrix joins none of the reports that wait here", "nothing_to_merge")
+    return _open_case(actor, title, product, [waiting[name] for name in group], evidence, digest)
+
+
+def _keep_run(report: Report, proof: ProvedProof, digest: str, real: bool, entry: LedgerEntry) -> None:
+    report.state = proof.verdict
+    report.save(update_fields=["state"])
+    ValidationRun.objects.create(
+        report=report,
+        statement_sha256=digest,
+        verdict=proof.verdict,
+        crash_class=proof.crash_class,
+        frame=proof.frame,
+        runs=proof.runs,
+        crashes=proof.crashes,
+        real=real,
+        entry=entry,
+        run_at=now(),
+    )
+
+
+def _open_case(
+    actor: Person, title: str, product: str, reports: list[Report], evidence: Evidence, digest: str
+) -> Case:
+    identity = uuid7()
+    identifiers = sorted(report.identifier for report in reports)
+    entry = record(
+        "case.open",
+        _coordination_case(identity),
+        {
+            "identifiers": identifiers,
+            "reports": sorted(str(report.id) for report in reports),
+            "statement_sha256": digest,
+            "by": actor.email,
+        },
+    )
+    case = Case.objects.create(
+        id=identity, title=title, product=product, identifiers=identifiers, entry=entry, opened_at=now()
+    )
+    for report in reports:
+        report.case = case
+        report.save(update_fields=["case"])
+    for patch in evidence.patches:
+        Patch.objects.create(
+            case=case,
+            name=patch.name,
+            sha256=patch.sha256,
+            proof_sha256=digest,
+            proved=patch.proved,
+            offered_at=now(),
+        )
+    return case
+
+
+@act(Permission.CASES_CASE_COORDINATE)
+def notify_vendor(*, actor: Person, case: str, vendor: str, product: dict[str, str], embargo_until: str) -> Case:
+    """Tell the vendor of a validated case once, with the proofs, and propose an embargo.
+
+    Args:
+        actor: A coordinator.
+        case: Id of the case.
+        vendor: Name of the vendor's house.
+        product: The product as the vendor knows it.
+        embargo_until: RFC 3339 instant until which both keep silent.
+    """
+    row = access(actor, Case, id=case)
+    _move(row, CaseState.VENDOR_NOTIFIED)
+    _move_embargo(row, EmbargoState.PROPOSED)
+    row.thread = start_thread(vendor, subject=row.title, case=_coordination_case(row.id))
+    row.vendor = row.thread.peer
+    row.embargo_until = datetime.fromisoformat(embargo_until)
+    row.save()
+    record("embargo.set", row.thread.case, {"until": embargo_until, "state": "proposed", "by": actor.email})
+    common = {"case": str(row.id), "tlp": "TLP:AMBER", "identifiers": row.identifiers}
+    send("case-message", row.thread, common | {"act": "vendor-notified", "products": [product], "text": row.title})
+    send("case-message", row.thread, common | {"act": "embargo-proposed", "embargo_until": embargo_until})
+    return row
+
+
+@act(Permission.CASES_CASE_COORDINATE)
+def accept_patch(*, actor: Person, case: str) -> Case:
+    """Take the vendor's patch: only the patch whose proof this house has run and signed.
+
+    Raises:
+        ActError: The vendor has offered none, or what it offered was not proved by execution.
+    """
+    row = access(actor, Case, id=case)
+    if row.thread is None:
+        raise ActError("no vendor was told of this case yet", "no_vendor")
+    offer = row.thread.letters.filter(type="case-message", direction="received", body__act="patch-offered").last()
+    if offer is None:
+        raise ActError("the vendor has offered no patch yet", "no_patch")
+    offered = Received.reopen(offer)
+    digest = offered.digests[offer.body["patch"]]
+    patch = row.patches.filter(sha256=digest, proved=True).first()
+    if patch is None:
+        raise ActError("the offered patch is not one that was proved by execution", "not_proved")
+    _move(row, CaseState.FIX_PROVED)
+    row.save(update_fields=["state"])
+    record(
+        "patch.accept",
+        row.thread.case,
+        {"patch_sha256": digest, "statement_sha256": patch.proof_sha256, "by": actor.email},
+    )
+    return row
+
+
+@act(Permission.CASES_CASE_COORDINATE)
+def lift_embargo(*, actor: Person, case: str) -> Case:
+    """End the embargo: the fix is proved and both sides are ready."""
+    row = access(actor, Case, id=case)
+    if row.thread is None:
+        raise ActError("no vendor was told of this case yet", "no_vendor")
+    _move_embargo(row, EmbargoState.EXITED)
+    row.save(update_fields=["embargo"])
+    record("embargo.lift", row.thread.case, {"by": actor.email})
+    send("case-message", row.thread, {"case": str(row.id), "act": "embargo-lifted", "tlp": "TLP:GREEN"})
+    return row
+
+
+# --- the vendor's side, and both sides' letters -----------------------------------------------------------------------
+
+
+@on_letter("case-message")
+def receive_case_message(letter: Received) -> None:
+    """The other side of a case moves it on."""
+    answers = {
+        "vendor-notified": _vendor_notified,
+        "embargo-proposed": _embargo_proposed,
+        "vendor-acknowledged": _vendor_acknowledged,
+        "embargo-accepted": _embargo_accepted,
+        "patch-offered": _patch_offered,
+        "embargo-lifted": _embargo_lifted,
+    }
+    answer = answers.get(letter.body["act"])
+    if answer is not None:
+        answer(letter)
+
+
+def _case_of(letter: Received) -> Case:
+    return Case.objects.get(id=letter.body["case"], thread=letter.thread)
+
+
+def _vendor_notified(letter: Received) -> None:
+    body = letter.body
+    case = _coordination_case(body["case"])
+    letter.thread.case = case
+    letter.thread.save(update_fields=["case"])
+    entry = record("case.open", case, {"identifiers": body["identifiers"], "from": letter.thread.peer.name})
+    Case.objects.create(
+        id=body["case"],
+        title=body.get("text", "")[:200],
+        product=body["products"][0]["name"],
+        identifiers=body["identifiers"],
+        state=CaseState.VENDOR_NOTIFIED,
+        vendor=None,
+        thread=letter.thread,
+        entry=entry,
+        opened_at=now(),
+    )
+
+
+def _embargo_proposed(letter: Received) -> None:
+    case = _case_of(letter)
+    _move_embargo(case, EmbargoState.PROPOSED)
+    case.embargo_until = datetime.fromisoformat(letter.body["embargo_until"])
+    case.save(update_fields=["embargo", "embargo_until"])
+
+
+def _vendor_acknowledged(letter: Received) -> None:
+    case = _case_of(letter)
+    _move(case, CaseState.VENDOR_ACKNOWLEDGED)
+    case.save(update_fields=["state"])
+    record("case.answer", letter.thread.case, {"act": "vendor-acknowledged", "letter": letter.row.digest})
+
+
+def _embargo_accepted(letter: Received) -> None:
+    case = _case_of(letter)
+    _move_embargo(case, EmbargoState.ACTIVE)
+    case.save(update_fields=["embargo"])
+    record("embargo.set", letter.thread.case, {"until": letter.body["embargo_until"], "state": "active"})
+
+
+def _patch_offered(letter: Received) -> None:
+    for content in letter.enclosures.values():
+        put_blob(content)
+    record(
+        "patch.offer", letter.thread.case, {"patch_sha256": letter.digests[letter.body["patch"]], "letter": letter.row.digest}
+    )
+
+
+def _embargo_lifted(letter: Received) -> None:
+    case = _case_of(letter)
+    _move_embargo(case, EmbargoState.EXITED)
+    case.save(update_fields=["embargo"])
+    record("embargo.lift", letter.thread.case, {"letter": letter.row.digest})
+
+
+@act(Permission.CASES_CASE_ANSWER)
+def acknowledge_case(*, actor: Person, case: str) -> Case:
+    """The vendor acknowledges a case and accepts the embargo that was proposed."""
+    row = access(actor, Case, id=case)
+    if row.thread is None or row.embargo_until is None:
+        raise ActError("this case has no thread or no proposed embargo to answer", "nothing_to_answer")
+    _move(row, CaseState.VENDOR_ACKNOWLEDGED)
+    _move_embargo(row, EmbargoState.ACTIVE)
+    row.save()
+    record("case.answer", row.thread.case, {"act": "vendor-acknowledged", "by": actor.email})
+    common = {"case": str(row.id), "tlp": "TLP:AMBER"}
+    send("case-message", row.thread, common | {"act": "vendor-acknowledged", "status": "affected"})
+    send(
+        "case-message",
+        row.thread,
+        common | {"act": "embargo-accepted", "embargo_until": wire(row.embargo_until)},
+    )
+    return row
+
+
+@act(Permission.CASES_CASE_ANSWER)
+def offer_patch(*, actor: Person, case: str, name: str, content: str, fixed_version: str) -> Case:
+    """The vendor offers a patch.
+
+    Args:
+        actor: A maintainer.
+        case: Id of the case.
+        name: File name of the patch.
+        content: Its bytes, base64.
+        fixed_version: First version that holds it.
+    """
+    row = access(actor, Case, id=case)
+    if row.thread is None:
+        raise ActError("this case has no thread to answer in", "nothing_to_answer")
+    patch = base64.b64decode(content, validate=True)
+    digest = put_blob(patch)
+    Patch.objects.create(case=row, name=name, sha256=digest, offered_at=now())
+    record("patch.offer", row.thread.case, {"patch_sha256": digest, "by": actor.email})
+    send(
+        "case-message",
+        row.thread,
+        {
+            "case": str(row.id),
+            "act": "patch-offered",
+            "tlp": "TLP:AMBER",
+            "patch": name,
+            "fixed_version": fixed_version,
+        },
+        enclosures=[Enclosure(name, "text/x-diff", patch)],
+    )
+    return row

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pages of the case desk."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+
+from proofhouse.server.accounts.gate import NotFound, access, visible
+from proofhouse.server.cases.models import Case, Report, ValidationRun
+from proofhouse.server.web.cells import at, digest, plain, receipt, state
+from proofhouse.server.web.pages import Cell, Page, Table, person_of, show, timeline
+
+_GOOD = frozenset({"reproduced", "published", "fix-proved"})
+
+
+def cases(request: HttpRequest) -> HttpResponse:
+    """All cases and reports of this house."""
+    person = person_of(request)
+    rows = [
+        [
+            Cell(case.title, reverse("cases:case", args=[case.id])),
+            plain(", ".join(case.identifiers)),
+            state(case.state, good=_GOOD),
+            state(case.embargo),
+            at(case.opened_at),
+        ]
+        for case in visible(person, Case)
+    ]
+    reports = [
+        [plain(report.identifier), plain(report.finder), state(report.state, good=_GOOD), at(report.received_at)]
+        for report in visible(person, Report)
+    ]
+    lead = "A case is one flaw that one fix mends. Execution decides: reports are merged by the kill matrix only."
+    tables = [Table("Cases", ["Title", "Identifiers", "State", "Embargo", "Opened"], rows)]
+    if reports:
+        tables.append(Table("Reports", ["Identifier", "Finder", "State", "Received"], reports))
+    return show(request, Page("Cases", lead, tables=tables))
+
+
+def case(request: HttpRequest, case: UUID) -> HttpResponse:
+    """One case from its reports to its advisory."""
+    person = person_of(request)
+    try:
+        row = access(person, Case, id=case)
+    except NotFound:
+        raise Http404 from None
+    reports = visible(person, Report).filter(case=row)
+    runs = [
+        [
+            plain(run.report.identifier),
+            plain(run.report.finder),
+            state(run.verdict, good=_GOOD),
+            plain(f"{run.crashes} of {run.runs}"),
+            plain(run.crash_class),
+            plain(run.frame),
+            plain("real program" if run.real else "example program"),
+        ]
+        for run in visible(person, ValidationRun).filter(report__case=row).select_related("report")
+    ]
+    patches = [
+        [plain(patch.name), digest(patch.sha256), state("proved" if patch.proved else "offered", good=frozenset({"proved"}))]
+        for patch in row.patches.all()
+    ]
+    facts = [
+        ("Product", plain(row.product)),
+        ("Identifiers", plain(", ".join(row.identifiers))),
+        ("State", state(row.state, good=_GOOD)),
+        ("Vendor", plain(row.vendor.title if row.vendor else "this house")),
+        ("Embargo", state(row.embargo)),
+        ("Embargo until", at(row.embargo_until)),
+        ("Ledger", receipt(row.entry)),
+    ]
+    tables = [Table("Patches", ["Name", "Digest", "Proof"], patches)]
+    if runs:
+        tables.insert(
+            0,
+            Table("Proofs that ran", ["Identifier", "Finder", "Verdict", "Crashes", "Class", "Frame", "Ran on"], runs),
+        )
+    moments = timeline(person, [f"case:{row.id}", *(f"report:{report.id}" for report in reports)])
+    return show(request, Page(row.title, facts=facts, tables=tables, moments=moments))

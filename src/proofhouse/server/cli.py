@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`proofhouse house`: open and run one organisation's installation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from proofhouse.cli import CouldNot
+from proofhouse.server.house import Desk, HouseError, load_house
+
+
+@click.group()
+def cli() -> None:
+    """Open and run one organisation's installation."""
+
+
+@cli.command("open")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--name", required=True, help="Slug by which other houses write to it.")
+@click.option("--title", required=True, help="The organisation's name.")
+@click.option("--desk", "desks", multiple=True, required=True, type=click.Choice([desk.value for desk in Desk]))
+@click.option("--port", default=8100, show_default=True, help="Loopback port of its web server.")
+@click.option("--steward", required=True, help='Who introduces other houses: "Name <e-mail>".')
+def open_(directory: Path, name: str, title: str, desks: tuple[str, ...], port: int, steward: str) -> None:
+    """Lay out a new house in DIRECTORY with its keys and database."""
+    from proofhouse.server.opening import NewPerson, open_house
+
+    person, _, email = steward.rstrip(">").partition(" <")
+    try:
+        open_house(
+            directory,
+            name=name,
+            title=title,
+            desks=frozenset(Desk(desk) for desk in desks),
+            address=f"http://localhost:{port}",
+            people=[NewPerson(email or person, person, ["steward"])],
+            demo=False,
+        )
+    except HouseError as refused:
+        raise CouldNot(str(refused)) from None
+    click.echo(f"{directory} is the house {name}; start it with: proofhouse house run {directory}")
+
+
+@cli.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+def run(directory: Path) -> None:
+    """Serve the house in DIRECTORY until interrupted."""
+    from proofhouse.server.process import run as run_house
+
+    try:
+        house = load_house(directory)
+    except HouseError as refused:
+        raise CouldNot(str(refused)) from None
+    click.echo(f"{house.title}: {house.address}", err=True)
+    run_house(directory)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Acts, ledger entries, letters and the outbox: what every desk stands on."""

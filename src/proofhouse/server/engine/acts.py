@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How anything is done in a house: an act.
+
+An act is one function in a desk's `services.py`. It has a named actor who holds the permission, and it is one
+transaction: its records, its ledger entries and its letters commit together or not at all (design rules 3 and 4).
+
+    @act(Permission.REVIEWS_WINDOW_OPEN)
+    def open_window(*, actor: Person, inquiry: str, days: int) -> Window:
+        ...
+        record("window.open", case, {...})   # ledger entry, pending until its receipt verifies
+        send("window-opened", to="lab", ...) # leaves the house only after that receipt
+
+A letter that arrives is answered by a handler, which is an act of the house itself (`@on_letter`).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.db import transaction
+
+from proofhouse.server.accounts.permissions import Permission
+
+if TYPE_CHECKING:
+    from proofhouse.server.engine.models import LedgerEntry
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class ActError(Exception):
+    """An act that cannot be done; the message says why, `code` is for programs."""
+
+    code = "act_refused"
+
+    def __init__(self, message: str, code: str = "act_refused") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass
+class Running:
+    """The act under way in this thread."""
+
+    name: str
+    entries: list[LedgerEntry] = field(default_factory=list)
+
+
+_running: ContextVar[Running | None] = ContextVar("running_act", default=None)
+_after_commit: list[Callable[[], None]] = []
+
+ACTS: dict[str, Callable[..., Any]] = {}
+"""Every act by its public name, `desk.verb`."""
+
+QUESTIONS: dict[str, Callable[..., Any]] = {}
+"""Every question that may be asked on the control socket, `desk.noun`."""
+
+
+def running() -> Running:
+    """The act under way.
+
+    Raises:
+        RuntimeError: Called outside an act: nothing is recorded or sent without one.
+    """
+    current = _running.get()
+    if current is None:
+        raise RuntimeError("records and letters are made by acts only")
+    return current
+
+
+def after_commit(wake: Callable[[], None]) -> None:
+    """Have `wake` called after each act has committed."""
+    _after_commit.append(wake)
+
+
+@contextmanager
+def one_transaction(name: str) -> Iterator[Running]:
+    """Run a block as one act: everything in it commits together."""
+    if _running.get() is not None:
+        raise RuntimeError(f"{name}: an act does not call another act")
+    current = Running(name)
+    token = _running.set(current)
+    try:
+        with transaction.atomic():
+            yield current
+    finally:
+        _running.reset(token)
+    for wake in _after_commit:
+        wake()
+
+
+def _public_name(function: Callable[..., Any]) -> str:
+    return f"{function.__module__.split('.')[-2]}.{function.__name__}"
+
+
+def act(permission: Permission) -> Callable[[F], F]:
+    """Make a function an act: keyword-only, `actor` checked for the permission, one transaction.
+
+    Raises:
+        TypeError: At import, when the function takes positional arguments or no `actor`.
+    """
+
+    def wrap(function: F) -> F:
+        parameters = inspect.signature(function).parameters
+        if "actor" not in parameters or any(p.kind is not p.KEYWORD_ONLY for p in parameters.values()):
+            raise TypeError(f"{function.__qualname__}: an act takes keyword-only arguments and an actor")
+        name = _public_name(function)
+
+        @functools.wraps(function)
+        def run(**arguments: Any) -> Any:
+            from proofhouse.server.accounts.gate import require
+
+            require(arguments["actor"], permission)
+            with one_transaction(name):
+                return function(**arguments)
+
+        ACTS[name] = run
+        return run  # type: ignore[return-value]  # same signature, checked above
+
+    return wrap
+
+
+def question(function: F) -> F:
+    """Register a reading function of a desk's `queries.py`: keyword-only `actor`, JSON values out."""
+    QUESTIONS[_public_name(function)] = function
+    return function

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Content-addressed files of the house: `blobs/sha256/ab/<digest>`."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from django.conf import settings
+
+from proofhouse.attest import sha256_hex
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def _path(digest: str) -> Path:
+    if not _DIGEST.fullmatch(digest):
+        raise ValueError(f"not a SHA-256 digest: {digest!r}")
+    root: Path = settings.HOUSE.blobs
+    return root / "sha256" / digest[:2] / digest
+
+
+def put_blob(content: bytes) -> str:
+    """Store bytes durably; returns their SHA-256. Storing the same bytes again changes nothing."""
+    digest = sha256_hex(content)
+    path = _path(digest)
+    if path.exists():
+        return digest
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{digest}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    return digest
+
+
+def get_blob(digest: str) -> bytes:
+    """Read bytes back.
+
+    Raises:
+        FileNotFoundError: Nothing is stored under this digest.
+        ValueError: The stored bytes no longer have this digest.
+    """
+    content = _path(digest).read_bytes()
+    if sha256_hex(content) != digest:
+        raise ValueError(f"blob {digest} was altered on disk")
+    return content

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The house's control socket: how the operator's own programs ask a running house for acts and answers.
+
+A Unix socket that only the owner of the house directory can open (directory 0700, socket 0600). One JSON object a line:
+
+    {"do": "reviews.inquire", "actor": "ada@lab.example", "with": {...}}
+    {"ask": "reviews.inquiries", "actor": "ada@lab.example", "with": {...}}
+
+and one JSON object back: `{"ok": true, "value": …}` or `{"ok": false, "code": …, "message": …}`. It carries no more
+power than the person who is named as the actor holds.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socketserver
+import threading
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.db import close_old_connections, models
+
+from proofhouse.server.accounts.models import Person
+from proofhouse.server.engine.acts import ACTS, QUESTIONS
+from proofhouse.server.engine.wire import short_path
+
+logger = logging.getLogger(__name__)
+
+REQUEST_CEILING_BYTES = 32 << 20
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, models.Model):
+        state = getattr(value, "state", None)
+        return {"id": str(value.pk)} | ({"state": str(state)} if state is not None else {})
+    return str(value) if isinstance(value, UUID) else value
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out one request and say what came of it. Never raises for a refused act."""
+    table, name = (ACTS, request["do"]) if "do" in request else (QUESTIONS, str(request.get("ask")))
+    function = table.get(name)
+    if function is None:
+        return {"ok": False, "code": "unknown", "message": f"no such act or question: {name}"}
+    actor = Person.objects.filter(email=request.get("actor"), is_active=True).first()
+    if actor is None:
+        return {"ok": False, "code": "unknown_actor", "message": f"nobody here is {request.get('actor')!r}"}
+    try:
+        return {"ok": True, "value": _plain(function(actor=actor, **request.get("with", {})))}
+    except Exception as refused:
+        code = getattr(refused, "code", None)
+        if not isinstance(code, str):
+            logger.exception("%s failed", name)
+            code = "failed"
+        return {"ok": False, "code": code, "message": f"{type(refused).__name__}: {refused}"}
+
+
+class _Line(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        line = self.rfile.readline(REQUEST_CEILING_BYTES)
+        try:
+            reply = answer(json.loads(line))
+        except (ValueError, TypeError, KeyError) as wrong:
+            reply = {"ok": False, "code": "bad_request", "message": str(wrong)}
+        finally:
+            close_old_connections()
+        self.wfile.write(json.dumps(reply).encode() + b"\n")
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+
+
+def serve(path: Path) -> None:
+    """Open the control socket in a thread of its own."""
+    path.unlink(missing_ok=True)
+    with short_path(path) as near:
+        server = _Server(near, _Line)
+    path.chmod(0o600)
+    threading.Thread(target=server.serve_forever, name="control", daemon=True).start()

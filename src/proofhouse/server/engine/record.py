@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing into the ledger: an act's entry row, and the log that gives it its receipt.
+
+The row commits with the act. One thread of the house then appends the leaf to the C2SP log, has the checkpoint
+cosigned and stores the receipt. A crash between the log and the row is healed at the next start: a leaf is unique, so
+the log is searched for those that have no index yet before anything is appended.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from proofhouse.ledger import FileLog, Leaf, NotCosigned, Policy, WitnessClient, leaf, log_key, verify_receipt
+from proofhouse.server.engine.acts import running
+from proofhouse.server.engine.clock import now, wire
+from proofhouse.server.engine.keys import inspection_key, signer
+from proofhouse.server.engine.models import LedgerEntry
+from proofhouse.server.engine.registry import LEDGER_KINDS
+
+LOCK_PATIENCE_S = 10.0
+"""A restarted house waits so long for its predecessor to let go of the log."""
+
+
+def record(kind: str, case: str, fields: Mapping[str, Any]) -> LedgerEntry:
+    """Add an entry to the act under way. Its effect is pending until the receipt is there.
+
+    Args:
+        kind: One of `LEDGER_KINDS`.
+        case: What it belongs to, `review:…`, `case:…`; an inspector finds all entries of a case by its tag.
+        fields: What happened; digests and names, never whole documents.
+
+    Raises:
+        ValueError: The kind is not registered.
+    """
+    if kind not in LEDGER_KINDS:
+        raise ValueError(f"{kind} is not a registered ledger kind")
+    current = running()
+    created_at = now()
+    content = {"kind": kind, "case": case, "at": wire(created_at), "house": settings.HOUSE.name, **fields}
+    key = secrets.token_bytes(32)
+    entry = LedgerEntry.objects.create(
+        kind=kind,
+        case=case,
+        record=content,
+        record_key=key,
+        leaf=bytes(leaf(kind, case, content, key, inspection_key())),
+        created_at=created_at,
+    )
+    current.entries.append(entry)
+    return entry
+
+
+@lru_cache(maxsize=1)
+def open_log() -> FileLog:
+    """The custody log of this house; only its own process opens it."""
+    policy = trust_policy()
+    witnesses = [WitnessClient(policy.urls[name], key) for name, key in policy.witnesses.items()]
+    return FileLog(settings.HOUSE.ledger, settings.HOUSE.log_origin, signer("log"), witnesses, wait_s=LOCK_PATIENCE_S)
+
+
+def trust_policy() -> Policy:
+    """Who must cosign this house's checkpoints, from `ledger/policy`; nobody where there is no such file."""
+    file = settings.HOUSE.ledger_policy
+    if file.exists():
+        return Policy.parse(file.read_bytes())
+    return Policy.require(log_key(settings.HOUSE.log_origin, signer("log").public))
+
+
+def heal() -> None:
+    """After a crash: find leaves that reached the log while their rows did not hear of it."""
+    log = open_log()
+    for entry in LedgerEntry.objects.filter(log_index=None):
+        entry.log_index = log.find(Leaf.from_bytes(bytes(entry.leaf)))
+        if entry.log_index is not None:
+            entry.save(update_fields=["log_index"])
+
+
+def collect_receipts() -> None:
+    """Append what is not in the log yet, in one commit, and store every receipt that verifies."""
+    log = open_log()
+    fresh = list(LedgerEntry.objects.filter(log_index=None))
+    if fresh:
+        first = log.size
+        with suppress(NotCosigned):
+            log.append([Leaf.from_bytes(bytes(entry.leaf)) for entry in fresh])
+        with transaction.atomic():
+            for index, entry in enumerate(fresh, first):
+                entry.log_index = index
+                entry.save(update_fields=["log_index"])
+    pending = list(LedgerEntry.objects.filter(receipt="").exclude(log_index=None))
+    if not pending:
+        return
+    receipts = log.receipts([entry.log_index for entry in pending if entry.log_index is not None])
+    with transaction.atomic():
+        for entry, receipt in zip(pending, receipts, strict=True):
+            verify_receipt(receipt, Leaf.from_bytes(bytes(entry.leaf)), log.policy)
+            entry.receipt = bytes(receipt).decode("utf-8")
+            entry.save(update_fields=["receipt"])

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The names of all ledger kinds, `record.verb`; an act that records anything else is refused."""
+
+LEDGER_KINDS = frozenset(
+    {
+        "access.offer",
+        "acknowledgement.receive",
+        "advisory.publish",
+        "agreement.accept",
+        "agreement.propose",
+        "bank.open",
+        "bank.seal",
+        "case.answer",
+        "case.open",
+        "determination.make",
+        "embargo.lift",
+        "embargo.set",
+        "export.make",
+        "export.receive",
+        "grant.receive",
+        "inquiry.receive",
+        "inquiry.send",
+        "member.notify",
+        "notice.receive",
+        "notification.receive",
+        "patch.accept",
+        "patch.offer",
+        "release.authorise",
+        "release.sign",
+        "report.receive",
+        "report.send",
+        "sbom.receive",
+        "sbom.send",
+        "seal.receive",
+        "statement.accept",
+        "validation.accept",
+        "window.close",
+        "window.open",
+    }
+)

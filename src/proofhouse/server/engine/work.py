@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The house's standing work: give ledger entries their receipts, then let the letters that waited go out.
+
+One thread of the house process does it, woken by each act and otherwise twice a second. Everything it does starts from
+rows, so a killed house goes on where it stood.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from django.db import close_old_connections
+
+from proofhouse.server.engine import acts, effects, post, record
+
+logger = logging.getLogger(__name__)
+
+IDLE_S = 0.5
+
+_wake = threading.Event()
+
+
+def round_of_work() -> None:
+    """One round: receipts, then what they bring into force, then letters. Trouble in one part stops no other."""
+    for part in (record.collect_receipts, effects.bring_about, post.deliver_queued):
+        try:
+            part()
+        except Exception:
+            logger.exception("%s failed; it is tried again", part.__name__)
+
+
+def _work() -> None:
+    record.heal()
+    while True:
+        _wake.wait(IDLE_S)
+        _wake.clear()
+        round_of_work()
+        close_old_connections()
+
+
+def start() -> None:
+    """Start the standing work of this process."""
+    acts.after_commit(_wake.set)
+    threading.Thread(target=_work, name="desk-work", daemon=True).start()

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A house on disk: one organisation's installation, its directory and its `house.toml` (DESIGN §5, §8)."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+FORMAT = 1
+"""The layout that this version writes; a house of another format is refused, never guessed at."""
+
+_SLUG = re.compile(r"[a-z][a-z0-9-]{1,30}")
+
+
+class Desk(StrEnum):
+    """What a house can do; `house.toml` switches desks on."""
+
+    AUTHORITY = "authority"
+    CLEARINGHOUSE = "clearinghouse"
+    INSPECTOR = "inspector"
+    LAB = "lab"
+    MEMBER = "member"
+    REVIEW = "review"
+    VENDOR = "vendor"
+
+
+class HouseError(Exception):
+    """The directory is not a house that this program can open; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class House:
+    """One organisation's installation.
+
+    Attributes:
+        directory: Where everything of the house lies.
+        name: Slug by which other houses address letters to it.
+        title: The organisation's name as people write it.
+        desks: The desks that are switched on.
+        address: Origin of its web server, for instance `http://localhost:8101`.
+        demo: Whether its keys are demonstration keys and sign-in by click is offered.
+    """
+
+    directory: Path
+    name: str
+    title: str
+    desks: frozenset[Desk]
+    address: str
+    demo: bool
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file of Django."""
+        return self.directory / "db.sqlite3"
+
+    @property
+    def blobs(self) -> Path:
+        """Content-addressed files."""
+        return self.directory / "blobs"
+
+    @property
+    def ledger(self) -> Path:
+        """The custody log."""
+        return self.directory / "ledger" / "custody"
+
+    @property
+    def ledger_policy(self) -> Path:
+        """Who must cosign the custody log (C2SP tlog-policy); without it, nobody."""
+        return self.directory / "ledger" / "policy"
+
+    @property
+    def keys(self) -> Path:
+        """Key files by role; readable by the owner only."""
+        return self.directory / "keys"
+
+    @property
+    def repositories(self) -> Path:
+        """TUF repositories that this house serves."""
+        return self.directory / "repositories"
+
+    @property
+    def work(self) -> Path:
+        """Scratch space of exams, proofs and exports."""
+        return self.directory / "work"
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the operator of this house asks for acts; only the owner's processes may connect."""
+        return self.directory / "run" / "control.sock"
+
+    @property
+    def port(self) -> int:
+        """The port of `address`."""
+        return int(self.address.rsplit(":", 1)[1])
+
+    @property
+    def log_origin(self) -> str:
+        """Origin line of the custody log (C2SP tlog-checkpoint)."""
+        return f"proofhouse.example/{self.name}/custody"
+
+
+def create_house(
+    directory: Path, *, name: str, title: str, desks: frozenset[Desk], address: str, demo: bool
+) -> House:
+    """Lay out a new house directory and its `house.toml`.
+
+    Args:
+        directory: A path that does not hold a house yet.
+        name: Slug, lower case.
+        title: Name for people.
+        desks: Desks to switch on; at least one.
+        address: Origin, `http://localhost:PORT`.
+        demo: Mark as a demonstration house.
+
+    Raises:
+        HouseError: The name is no slug, no desk is given, or the directory holds a house already.
+    """
+    if not _SLUG.fullmatch(name):
+        raise HouseError(f"house name {name!r}: lower-case letters, digits and dashes only, 2 to 31 characters")
+    if not desks:
+        raise HouseError(f"house {name}: switch on at least one desk")
+    file = directory / "house.toml"
+    if file.exists():
+        raise HouseError(f"{directory} holds a house already")
+    for part, mode in (("", 0o755), ("keys", 0o700), ("run", 0o700), ("work", 0o700), ("logs", 0o700), ("blobs", 0o700)):
+        (directory / part).mkdir(parents=True, exist_ok=True)
+        (directory / part).chmod(mode)
+    text = "".join(
+        f"{key} = {json.dumps(value)}\n"
+        for key, value in (
+            ("format", FORMAT),
+            ("name", name),
+            ("title", title),
+            ("desks", sorted(desks)),
+            ("address", address),
+            ("demo", demo),
+        )
+    )
+    temporary = file.with_suffix(".new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(file)
+    return load_house(directory)
+
+
+def load_house(directory: Path) -> House:
+    """Open a house directory.
+
+    Raises:
+        HouseError: No `house.toml`, another format, or a field that is missing or wrong.
+    """
+    file = directory / "house.toml"
+    try:
+        fields = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise HouseError(f"{directory} is not a house: it has no house.toml") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise HouseError(f"{file} cannot be read: {error}") from None
+    if fields.get("format") != FORMAT:
+        raise HouseError(f"{file}: format {fields.get('format')!r}; this program reads format {FORMAT}")
+    try:
+        return House(
+            directory=directory.resolve(),
+            name=str(fields["name"]),
+            title=str(fields["title"]),
+            desks=frozenset(Desk(desk) for desk in fields["desks"]),
+            address=str(fields["address"]),
+            demo=bool(fields["demo"]),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise HouseError(f"{file}: {type(error).__name__}: {error}") from None
+
+
+def current_house() -> House | None:
+    """The house that this process serves, from `PROOFHOUSE_HOUSE`; None outside a house."""
+    directory = os.environ.get("PROOFHOUSE_HOUSE")
+    return load_house(Path(directory)) if directory else None

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening a house: directory, keys, database, people. Runs before the house's process starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from proofhouse.attest import Signer
+from proofhouse.server.house import Desk, House, create_house
+from proofhouse.server.process import enter
+
+_KEYS: dict[str, frozenset[Desk]] = {
+    "letters": frozenset(Desk),
+    "log": frozenset(Desk),
+    "exam": frozenset({Desk.REVIEW}),
+    "export": frozenset(Desk),
+    "publisher": frozenset({Desk.CLEARINGHOUSE}),
+    "validation": frozenset({Desk.CLEARINGHOUSE}),
+}
+"""Which desks need a key of which role."""
+
+
+@dataclass(frozen=True)
+class NewPerson:
+    """Somebody to enter in a new house."""
+
+    email: str
+    name: str
+    roles: Sequence[str]
+
+
+def open_house(
+    directory: Path,
+    *,
+    name: str,
+    title: str,
+    desks: frozenset[Desk],
+    address: str,
+    people: Sequence[NewPerson],
+    demo: bool,
+) -> House:
+    """Lay out a house with its keys, database and people.
+
+    Args:
+        directory: Where it goes; must not hold a house yet.
+        name: Slug.
+        title: Name for people.
+        desks: Desks to switch on.
+        address: Origin of its web server.
+        people: Who works there.
+        demo: Whether it is a demonstration; its keys are marked so.
+
+    Raises:
+        HouseError: See `create_house`.
+    """
+    house = create_house(directory, name=name, title=title, desks=desks, address=address, demo=demo)
+    for role, needed_by in _KEYS.items():
+        if needed_by & desks:
+            Signer.generate(role, name, demo=demo).save(house.keys)
+    _secret(house.keys / "web" / "secret", secrets.token_hex(32).encode())
+    _secret(house.keys / "inspection" / "epoch-1", secrets.token_bytes(32))
+    entries = json.dumps([{"email": p.email, "name": p.name, "roles": list(p.roles)} for p in people])
+    # Django can be set up for one house only in a process, so the database is made in a process of its own.
+    subprocess.run(
+        [sys.executable, "-m", "proofhouse.server.opening", str(house.directory)], input=entries.encode(), check=True
+    )
+    return house
+
+
+def _secret(path: Path, content: bytes) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+def _make_database(directory: Path, people: Sequence[dict[str, Any]]) -> None:
+    enter(directory)
+    from django.core.management import call_command
+    from django.db import transaction
+
+    from proofhouse.server.accounts.models import Membership, Person
+
+    call_command("migrate", interactive=False, verbosity=0)
+    with transaction.atomic():
+        for entry in people:
+            person = Person.objects.create(email=entry["email"], name=entry["name"])
+            person.set_unusable_password()
+            person.save(update_fields=["password"])
+            Membership.objects.bulk_create([Membership(person=person, role=role) for role in entry["roles"]])
+
+
+if __name__ == "__main__":
+    _make_database(Path(sys.argv[1]), json.load(sys.stdin))

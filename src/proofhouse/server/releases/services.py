@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Releasing a patch: the vendor signs it, the clearinghouse directs it, the member's agent answers.
+
+Two authorities must agree (Uptane): the vendor's own key in the image repository, and the clearinghouse's director. The
+director publishes only after the ledger's receipt for `release.authorise` is there, and agents check that receipt.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from proofhouse.agent.acknowledgement import ACKNOWLEDGEMENT_TYPE
+from proofhouse.attest import BadSignature, Envelope, MalformedEnvelope, MalformedStatement, PublicKey, verify_statement
+from proofhouse.distribution import (
+    DirectorRepository,
+    ImageFile,
+    ImageRepository,
+    Item,
+    KeyRing,
+    ReleaseProof,
+    RingStep,
+    authorisation_record,
+    key_records,
+    keys_from_records,
+    new_item_id,
+    sign_vendor_release,
+)
+from proofhouse.distribution.paths import group_of
+from proofhouse.distribution.rings import RINGS
+from proofhouse.ledger import Leaf, Receipt
+from proofhouse.server.accounts.gate import access
+from proofhouse.server.accounts.models import Person
+from proofhouse.server.accounts.permissions import Permission
+from proofhouse.server.advisories.models import Advisory
+from proofhouse.server.cases.models import Case
+from proofhouse.server.engine.acts import ActError, act, one_transaction
+from proofhouse.server.engine.blobs import get_blob, put_blob
+from proofhouse.server.engine.clock import now
+from proofhouse.server.engine.effects import when_in_force
+from proofhouse.server.engine.models import LedgerEntry, Peer
+from proofhouse.server.engine.post import Enclosure, Received, on_letter, send, start_thread
+from proofhouse.server.engine.record import record
+from proofhouse.server.releases.models import Acknowledgement, Agent, Release, ReleaseKey
+
+AUDIENCE = "public"
+METADATA_NAME = "vendor-metadata.json"
+GROUPS = 4
+"""Vendors are spread over so many delegations (`docs/spec/manifest.md`)."""
+
+
+class AcknowledgementRefused(Exception):
+    """An agent's answer that this house does not take."""
+
+    code = "acknowledgement_refused"
+
+
+def _ring(name: str) -> KeyRing:
+    return KeyRing(settings.HOUSE.keys / name, allow_demo=settings.HOUSE.demo)
+
+
+def _repository(name: str) -> Path:
+    directory: Path = settings.HOUSE.repositories / "public" / name
+    return directory
+
+
+def image_repository() -> ImageRepository:
+    """The image repository that this house serves; vendors sign what lies in it."""
+    return ImageRepository(_repository("image"), _ring("image"))
+
+
+def director_repository() -> DirectorRepository:
+    """The director repository of this house."""
+    return DirectorRepository(_repository("director"), _ring("director"))
+
+
+@act(Permission.RELEASES_PATCH_DIRECT)
+def open_repositories(*, actor: Person) -> None:
+    """Create both repositories with their keys; done once, it changes nothing afterwards."""
+    demo = settings.HOUSE.demo
+    if not _repository("image").exists():
+        ring = _ring("image")
+        for role, count in (("root", 3), ("targets", 3), ("groups", 1), ("snapshot", 1), ("timestamp", 1)):
+            ring.ensure(role, count, demo=demo)
+        ImageRepository.create(_repository("image"), ring, now=now(), groups=GROUPS)
+    if not _repository("director").exists():
+        ring = _ring("director")
+        for role, count in (("root", 3), ("targets", 1), ("snapshot", 1), ("timestamp", 1)):
+            ring.ensure(role, count, demo=demo)
+        DirectorRepository.create(_repository("director"), AUDIENCE, ring, now=now())
+
+
+@act(Permission.RELEASES_PATCH_DIRECT)
+def enrol_vendor(*, actor: Person, vendor: str, keys: list[dict[str, Any]]) -> dict[str, str]:
+    """Delegate a vendor's paths to the vendor's own keys, which its maintainer handed over in person.
+
+    Args:
+        actor: A coordinator.
+        vendor: Name of the vendor's house.
+        keys: TUF public key records.
+    """
+    peer = Peer.objects.filter(name=vendor).first()
+    if peer is None:
+        raise ActError(f"no house called {vendor} was introduced to us", "unknown_house")
+    role = image_repository().add_vendor(vendor, keys_from_records(keys), now=now())
+    ReleaseKey.objects.update_or_create(vendor=peer, defaults={"public_key": keys, "told_at": now()})
+    return {"role": role}
+
+
+@act(Permission.RELEASES_PATCH_SIGN)
+def sign_release(*, actor: Person, case: str) -> Case:
+    """The vendor signs the patch of a case with its own key and hands it to the clearinghouse.
+
+    Args:
+        actor: A maintainer.
+        case: Id of the case, whose patch was offered before.
+    """
+    row = access(actor, Case, id=case)
+    patch = row.patches.last()
+    if row.thread is None or patch is None:
+        raise ActError("offer a patch in this case first", "no_patch")
+    content = get_blob(patch.sha256)
+    signers = _ring("release").ensure("vendor", demo=settings.HOUSE.demo)
+    earlier = row.thread.letters.filter(type="release-request", direction="sent").last()
+    previous = Received.reopen(earlier).enclosures[METADATA_NAME] if earlier else None
+    path = f"{_own_group()}/{settings.HOUSE.name}/patches/{patch.sha256[:12]}-{_plain_name(patch.name)}"
+    signed = sign_vendor_release(path, content, signers, previous=previous, now=now())
+    record("release.sign", row.thread.case, {"path": path, "sha256": signed.image.sha256, "by": actor.email})
+    send(
+        "release-request",
+        row.thread,
+        {
+            "case": str(row.id),
+            "product": {"name": row.product},
+            "fixes": row.identifiers,
+            "targets": [{"path": path, "sha256": signed.image.sha256, "size_bytes": signed.image.length_bytes}],
+            "image_targets_version": signed.version,
+            "metadata": METADATA_NAME,
+            "content": _plain_name(patch.name),
+        },
+        enclosures=[
+            Enclosure(METADATA_NAME, "application/json", signed.metadata),
+            Enclosure(_plain_name(patch.name), "text/x-diff", content),
+        ],
+    )
+    return row
+
+
+def vendor_key_records() -> list[dict[str, Any]]:
+    """Public records of the keys with which this vendor signs; made at the first call."""
+    return key_records(signer.public_key for signer in _ring("release").ensure("vendor", demo=settings.HOUSE.demo))
+
+
+def _plain_name(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _own_group() -> str:
+    return group_of(settings.HOUSE.name, GROUPS)
+
+
+@on_letter("release-request")
+def receive_release_request(letter: Received) -> None:
+    """A vendor hands over a signed patch; it waits for a coordinator to direct it."""
+    for content in letter.enclosures.values():
+        put_blob(content)
+
+
+@act(Permission.RELEASES_PATCH_DIRECT)
+def direct_patch(*, actor: Person, advisory: str) -> Release:
+    """Direct the vendor's signed patch to members. It takes effect when the ledger's receipt is there.
+
+    Args:
+        actor: A coordinator.
+        advisory: Public number of the advisory that the patch answers.
+
+    Raises:
+        ActError: The vendor has signed no patch, or another patch than the one that was proved.
+    """
+    row = access(actor, Advisory, number=advisory)
+    case = row.case
+    request = case.thread.letters.filter(type="release-request", direction="received").last() if case.thread else None
+    if request is None:
+        raise ActError("the vendor has not signed a patch for this case yet", "not_signed")
+    target = request.body["targets"][0]
+    if not case.patches.filter(sha256=target["sha256"], proved=True).exists():
+        raise ActError("the signed patch is not the one that was proved by execution", "not_proved")
+    item = _item(new_item_id(), advisory, target, now())
+    entry = record(
+        "release.authorise",
+        f"case:{case.id}",
+        authorisation_record(AUDIENCE, item) | {"vendor": case.thread.peer.name, "by": actor.email},
+    )
+    return Release.objects.create(
+        item=item.id,
+        advisory=advisory,
+        vendor=case.thread.peer,
+        path=target["path"],
+        sha256=target["sha256"],
+        length_bytes=target["size_bytes"],
+        entry=entry,
+        authorised_at=entry.created_at,
+    )
+
+
+def _item(identity: str, advisory: str, target: dict[str, Any], at: datetime) -> Item:
+    """The item, open to every ring at once."""
+    return Item(
+        id=identity,
+        image=ImageFile(target["path"], target["sha256"], target["size_bytes"]),
+        advisory=advisory,
+        tlp="TLP:CLEAR",
+        rings=tuple(RingStep(ring, at, 100) for ring in RINGS),
+        not_before=at,
+    )
+
+
+@when_in_force("release.authorise")
+def publish_release(entry: LedgerEntry) -> None:
+    """Take the vendor's metadata into the image repository and name the patch in the director's manifest."""
+    row = Release.objects.select_related("vendor").get(entry=entry)
+    director = director_repository()
+    if director.manifest.item(row.item) is None:
+        request = _request_of(row)
+        image = image_repository()
+        if image.vendor_metadata(row.vendor_id) != request.enclosures[METADATA_NAME]:
+            content = request.enclosures[request.body["content"]]
+            image.accept_vendor_metadata(row.vendor_id, request.enclosures[METADATA_NAME], content, now=now())
+        target = {"path": row.path, "sha256": row.sha256, "size_bytes": row.length_bytes}
+        proof = ReleaseProof.of_record(
+            Receipt.from_bytes(entry.receipt.encode()),
+            Leaf.from_bytes(bytes(entry.leaf)),
+            entry.record,
+            bytes(entry.record_key),
+        )
+        director.authorise(_item(row.item, row.advisory, target, row.authorised_at), proof, now=now())
+    row.manifest_version = director.manifest.version
+    row.save(update_fields=["manifest_version"])
+
+
+def _request_of(row: Release) -> Received:
+    thread = Advisory.objects.select_related("case__thread").get(number=row.advisory).case.thread
+    if thread is None:
+        raise ActError("the case of this release has no thread with its vendor", "no_vendor")
+    return Received.reopen(thread.letters.filter(type="release-request", direction="received").latest("sequence"))
+
+
+# --- the member's side ------------------------------------------------------------------------------------------------
+
+
+@act(Permission.RELEASES_AGENT_ENROL)
+def enrol_agent(*, actor: Person, name: str, public_key: dict[str, str]) -> Agent:
+    """Enrol an agent of this member by its public key; only enrolled agents' answers are taken."""
+    PublicKey.from_record(public_key)
+    agent, _ = Agent.objects.update_or_create(
+        name=name, defaults={"member": settings.HOUSE.name, "public_key": public_key, "enrolled_at": now()}
+    )
+    return agent
+
+
+def take_acknowledgement(envelope: bytes) -> None:
+    """Take one answer of an agent of this member, and pass it on to the clearinghouse that directed the item.
+
+    Raises:
+        AcknowledgementRefused: Not signed by an enrolled agent, or no acknowledgement.
+    """
+    agent, answer = _read(envelope)
+    with one_transaction("releases.take_acknowledgement"):
+        digest = put_blob(envelope)
+        if Acknowledgement.objects.filter(envelope_sha256=digest).exists():
+            return
+        _keep(answer, settings.HOUSE.name, agent.name, digest, f"acknowledgement:{digest[:32]}")
+        thread = start_thread(_clearinghouse(), subject=f"Answer of {agent.name}", case=f"acknowledgement:{digest[:32]}")
+        send(
+            "deployment-acknowledgement",
+            thread,
+            _relay(answer),
+            enclosures=[Enclosure("agent.dsse.json", "application/json", envelope)],
+        )
+
+
+def _read(envelope: bytes) -> tuple[Agent, dict[str, Any]]:
+    try:
+        parsed = Envelope.from_json(envelope)
+    except MalformedEnvelope as wrong:
+        raise AcknowledgementRefused(str(wrong)) from None
+    for agent in Agent.objects.all():
+        try:
+            content = verify_statement(
+                parsed, [PublicKey.from_record(agent.public_key)], predicate_type=ACKNOWLEDGEMENT_TYPE
+            )
+        except BadSignature:
+            continue
+        except MalformedStatement as wrong:
+            raise AcknowledgementRefused(str(wrong)) from None
+        return agent, {"subject": content["subject"][0], **content["predicate"]}
+    raise AcknowledgementRefused("no enrolled agent has signed this")
+
+
+def _relay(answer: dict[str, Any]) -> dict[str, Any]:
+    stage = answer["stage"]
+    return {
+        "manifest_version": max(1, answer["manifest_version"]),
+        "target": {
+            "path": answer["subject"]["name"],
+            "sha256": answer["subject"]["digest"]["sha256"],
+            "size_bytes": 0,
+        },
+        "stage": "failed" if stage == "refused" else stage,
+        "assets": "1",
+        "acknowledgements": ["agent.dsse.json"],
+    }
+
+
+def _clearinghouse() -> str:
+    release = Peer.objects.filter(introductions__0__purposes__contains="manifest").first()
+    if release is None:
+        raise ActError("no clearinghouse was introduced to this member", "unknown_house")
+    return release.name
+
+
+@on_letter("deployment-acknowledgement")
+def receive_acknowledgement(letter: Received) -> None:
+    """A member passes on what its agent answered."""
+    envelope = letter.enclosures[letter.body["acknowledgements"][0]]
+    digest = put_blob(envelope)
+    case = f"acknowledgement:{digest[:32]}"
+    letter.thread.case = case
+    letter.thread.save(update_fields=["case"])
+    content = Envelope.from_json(envelope)
+    _keep(_claimed(content), letter.thread.peer.name, "agent of the member", digest, case)
+
+
+def _claimed(envelope: Envelope) -> dict[str, Any]:
+    statement = json.loads(envelope.payload)
+    return {"subject": statement["subject"][0], **statement["predicate"]}
+
+
+def _keep(answer: dict[str, Any], member: str, agent: str, digest: str, case: str) -> None:
+    entry = record(
+        "acknowledgement.receive",
+        case,
+        {"item": answer["item"] or "", "stage": answer["stage"], "member": member, "envelope_sha256": digest},
+    )
+    Acknowledgement.objects.create(
+        item=answer["item"] or "",
+        member=member,
+        agent=agent,
+        stage=answer["stage"],
+        reason=(answer["reason"] or {"text": ""})["text"][:300],
+        envelope_sha256=digest,
+        entry=entry,
+        received_at=now(),
+    )

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pages of the release desk, and the address at which a member's own agent answers."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_not_required
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from proofhouse.server.accounts.gate import NotFound, access, visible
+from proofhouse.server.releases.models import Acknowledgement, Release
+from proofhouse.server.releases.services import AcknowledgementRefused, take_acknowledgement
+from proofhouse.server.web.cells import at, digest, plain, receipt, state
+from proofhouse.server.web.pages import Cell, Page, Table, person_of, show, timeline
+
+_GOOD = frozenset({"staged", "applied"})
+_BAD = frozenset({"failed", "refused"})
+
+
+def releases(request: HttpRequest) -> HttpResponse:
+    """Patches released, and what agents answered."""
+    person = person_of(request)
+    rows = [
+        [
+            Cell(row.item, reverse("releases:release", args=[row.item])),
+            plain(row.advisory),
+            plain(row.vendor.title),
+            at(row.authorised_at),
+            receipt(row.entry),
+        ]
+        for row in visible(person, Release).select_related("vendor", "entry")
+    ]
+    tables = [
+        Table("Patches", ["Item", "Advisory", "Signed by", "Authorised", "Ledger"], rows),
+        Table("Agents' answers", ["Member", "Agent", "Item", "Stage", "Received"], _answers(visible(person, Acknowledgement))),
+    ]
+    lead = "A member's agent installs only what the vendor signed and the clearinghouse directed."
+    return show(request, Page("Releases", lead, tables=tables))
+
+
+def release(request: HttpRequest, item: str) -> HttpResponse:
+    """One released patch."""
+    person = person_of(request)
+    try:
+        row = access(person, Release, item=item)
+    except NotFound:
+        raise Http404 from None
+    facts = [
+        ("Advisory", plain(row.advisory)),
+        ("Signed by", plain(row.vendor.title)),
+        ("Path in the image repository", plain(row.path)),
+        ("Digest", digest(row.sha256)),
+        ("Length", plain(f"{row.length_bytes} bytes")),
+        ("Manifest version", plain(row.manifest_version or "–")),
+        ("Ledger", receipt(row.entry)),
+    ]
+    answers = _answers(visible(person, Acknowledgement).filter(item=item))
+    tables = [Table("Agents' answers", ["Member", "Agent", "Item", "Stage", "Received"], answers)]
+    return show(
+        request,
+        Page(f"Patch {row.item}", facts=facts, tables=tables, moments=timeline(person, [row.entry.case])),
+    )
+
+
+def _answers(rows: QuerySet[Acknowledgement]) -> list[list[Cell]]:
+    return [
+        [
+            plain(row.member),
+            plain(row.agent),
+            plain(row.item),
+            state(row.stage, good=_GOOD, bad=_BAD),
+            at(row.received_at),
+        ]
+        for row in rows
+    ]
+
+
+@csrf_exempt
+@login_not_required
+@require_POST
+def receive_acknowledgement(request: HttpRequest) -> HttpResponse:
+    """Take one agent's signed answer; the signature of an enrolled key is what lets it in."""
+    try:
+        take_acknowledgement(request.body)
+    except AcknowledgementRefused as refused:
+        return JsonResponse(
+            {"type": "about:blank", "title": "Refused", "status": 403, "code": refused.code, "detail": str(refused)},
+            status=403,
+            content_type="application/problem+json",
+        )
+    return HttpResponse(status=204)

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Registers the app."""
+
+from importlib import import_module
+
+from django.apps import AppConfig
+
+
+class ReviewsConfig(AppConfig):
+    """Inquiries, agreements, windows, determinations, the register."""
+
+    name = "proofhouse.server.reviews"
+    label = "reviews"
+
+    def ready(self) -> None:
+        """Make the desk's acts, answers and questions known."""
+        import_module(f"{self.name}.services")
+        import_module(f"{self.name}.queries")

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All addresses of a house."""
+
+from django.urls import include, path
+
+from proofhouse.server.advisories.files import provider_file
+from proofhouse.server.engine.views import receive_letter
+from proofhouse.server.releases.files import repository_file
+from proofhouse.server.releases.views import receive_acknowledgement
+
+urlpatterns = [
+    path("", include("proofhouse.server.web.urls")),
+    path("", include("proofhouse.server.accounts.urls")),
+    path("reviews/", include("proofhouse.server.reviews.urls")),
+    path("cases/", include("proofhouse.server.cases.urls")),
+    path("advisories/", include("proofhouse.server.advisories.urls")),
+    path("members/", include("proofhouse.server.members.urls")),
+    path("releases/", include("proofhouse.server.releases.urls")),
+    path("oversight/", include("proofhouse.server.oversight.urls")),
+    path("letters/", receive_letter, name="letters"),
+    path("acknowledgements/", receive_acknowledgement, name="acknowledgements"),
+    path("repositories/<path:file>", repository_file, name="repository-file"),
+    path(".well-known/<path:file>", provider_file, name="provider-file"),
+]

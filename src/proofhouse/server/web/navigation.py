@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The navigation bar: which desks a person's roles open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.urls import reverse
+
+from proofhouse.server.accounts.models import Person
+from proofhouse.server.accounts.permissions import Role
+
+
+@dataclass(frozen=True)
+class Place:
+    """One entry of the bar."""
+
+    title: str
+    address: str
+    here: bool
+
+
+_PLACES: tuple[tuple[str, str, frozenset[Role]], ...] = (
+    ("Reviews", "reviews:list", frozenset({Role.AUTHORITY, Role.DEVELOPER, Role.REVIEWER})),
+    ("Cases", "cases:list", frozenset({Role.COORDINATOR, Role.MAINTAINER})),
+    ("Advisories", "advisories:list", frozenset({Role.COORDINATOR})),
+    ("Members", "members:list", frozenset({Role.COORDINATOR, Role.OPERATOR})),
+    ("Releases", "releases:list", frozenset({Role.COORDINATOR, Role.MAINTAINER, Role.OPERATOR})),
+    ("Register", "reviews:register", frozenset(Role)),
+    ("Ledger", "oversight:ledger", frozenset(Role)),
+)
+
+
+def entries_for(person: Person, path: str) -> tuple[Place, ...]:
+    """The places that the roles of a person open, in fixed order."""
+    roles = person.roles
+    return tuple(
+        Place(title, address, path.startswith(address))
+        for title, name, opens in _PLACES
+        if roles & opens
+        for address in [reverse(name)]
+    )

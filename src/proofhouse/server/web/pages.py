@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shape of a page: facts, tables and a timeline. Every desk's pages are made of these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from proofhouse.server.accounts.gate import visible
+from proofhouse.server.accounts.models import Person
+from proofhouse.server.engine.models import LedgerEntry, Letter
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table; with an address it is a link, with a mark it is a tag."""
+
+    text: str
+    address: str = ""
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table; `empty` is what is said when there are no rows."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    empty: str = "Nothing yet."
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One line of a timeline."""
+
+    at: datetime
+    title: str
+    detail: str
+    mark: str
+    pending: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that the one page template shows."""
+
+    title: str
+    lead: str = ""
+    facts: Sequence[tuple[str, Cell]] = ()
+    tables: Sequence[Table] = ()
+    moments: Sequence[Moment] = field(default=())
+
+
+def person_of(request: HttpRequest) -> Person:
+    """The signed-in person; the middleware lets nobody else through."""
+    if not isinstance(request.user, Person):
+        raise TypeError("a page behind sign-in was reached without a person")
+    return request.user
+
+
+def show(request: HttpRequest, page: Page) -> HttpResponse:
+    """Render a page."""
+    return render(request, "web/page.html", {"page": page})
+
+
+def timeline(actor: Person, cases: Iterable[str]) -> list[Moment]:
+    """What happened in some cases, oldest first: ledger entries with their receipts, and letters."""
+    wanted = list(cases)
+    moments = [
+        Moment(
+            entry.created_at,
+            entry.kind,
+            f"receipt: leaf {entry.log_index} of the ledger" if entry.in_force else "pending: no receipt yet",
+            "ledger",
+            pending=not entry.in_force,
+        )
+        for entry in visible(actor, LedgerEntry).filter(case__in=wanted)
+    ]
+    moments += [
+        Moment(
+            letter.written_at,
+            letter.type,
+            f"{'to' if letter.direction == Letter.Direction.SENT else 'from'} {letter.thread.peer.title}, {letter.state}",
+            letter.direction,
+            pending=letter.state == Letter.State.QUEUED,
+        )
+        for letter in visible(actor, Letter).filter(thread__case__in=wanted).select_related("thread__peer")
+    ]
+    return sorted(moments, key=lambda moment: moment.at)
