@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from univers.version_range import VersionRange
 from univers.versions import DebianVersion
 
 from formats.corpus import needs_corpus, tar_files, unpacked
@@ -38,6 +39,7 @@ from proofhouse.matching import (
     match_component,
     match_sbom,
 )
+from proofhouse.matching._versions import parse
 
 FIXED = "2.9.14+dfsg-1.3~deb12u3"
 ADVISORY = affected_in_osv(read_osv(write_osv(CONTENT)))
@@ -338,6 +340,45 @@ def test_osv_events_and_vers_notation_agree(version: str, fixed: str) -> None:
     events = affected_package("pkg:deb/debian/a", ranges=[osv_range(("introduced", "0"), ("fixed", fixed))])
     vers = affected_package("pkg:deb/debian/a", ranges=[VersRange(f"vers:deb/<{fixed}")])
     assert match(deb(version, "a"), events).reason is match(deb(version, "a"), vers).reason
+
+
+SHAPES = st.sampled_from(
+    ["<", "<=", ">", ">=", "=", "!=", ">= <", "> <=", "< >", ">= < >=", "= = >", ">= < > <="]
+)
+
+
+@given(SHAPES, st.lists(st.integers(0, 30), min_size=4, max_size=4, unique=True), st.integers(0, 31))
+@settings(max_examples=150, deadline=None)
+def test_well_formed_vers_ranges_mean_what_univers_says(shape: str, bounds: list[int], version: int) -> None:
+    parts = zip(shape.split(), sorted(bounds), strict=False)
+    written = "vers:deb/" + "|".join(f"{sign}1.{bound}-1" for sign, bound in parts)
+    parsed = parse(f"1.{version}-1", "deb")
+    assert parsed is not None
+    oracle = VersionRange.from_string(written)  # type: ignore[no-untyped-call]  # no types there
+    assert VersRange(written).contains(parsed) is (DebianVersion(parsed.text) in oracle)
+
+
+@pytest.mark.parametrize(
+    ("written", "inside"),
+    [
+        ("vers:deb/*", True),
+        ("vers:deb/1%3A2.0", False),
+        ("vers:deb/<1%3A2.0", True),
+        ("vers:deb/1.50-1", True),
+        ("vers:deb/!=1.5-1", False),
+        ("vers:deb/>=1.0|!=1.5-1|<2", False),
+        ("vers:deb/", None),
+        ("vers:deb/<", None),
+        ("vers:deb/<a", None),
+        ("deb/<1", None),
+        ("vers:npm/<2", None),
+        ("", None),
+    ],
+)
+def test_vers_ranges_that_cannot_be_read_give_no_answer(written: str, inside: bool | None) -> None:
+    parsed = parse("1.5-1" if "50" not in written else "1.50-1", "deb")
+    assert parsed is not None
+    assert VersRange(written).contains(parsed) is inside
 
 
 @given(st.permutations(clinic()["components"]))

@@ -13,15 +13,7 @@ Example:
     'unknown'
 """
 
-from proofhouse.matching._affected import (
-    Affected,
-    Event,
-    OsvRange,
-    Range,
-    VersRange,
-    affected_in_osv,
-    affected_package,
-)
+from proofhouse.matching._affected import Affected, affected_in_osv, affected_package
 from proofhouse.matching._match import (
     Answer,
     ComponentMatch,
@@ -32,6 +24,7 @@ from proofhouse.matching._match import (
     match_component,
     match_sbom,
 )
+from proofhouse.matching._ranges import Event, OsvRange, Range, VersRange
 
 __all__ = [
     "Affected",

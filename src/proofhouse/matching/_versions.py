@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, total_ordering
 from typing import Any
 
 from univers import versions as univers
@@ -26,18 +26,28 @@ _LONGEST = 256
 class _Scheme:
     pattern: re.Pattern[str]
     order: Any
-    """Makes an object whose ``value`` can be compared, mostly a class of `univers`."""
+    """Class whose instances compare, one of `univers` but for plain numbers."""
     has_epoch: bool = False
 
 
+@total_ordering
 class _Numbers:
-    """Plain dotted numbers (`univers.IntdotVersion` puts 1.10 before 1.9)."""
+    """Plain dotted numbers; `univers.IntdotVersion` puts 1.10 before 1.9 and fails on 1.0.0."""
 
     def __init__(self, text: str) -> None:
         parts = [int(part) for part in text.lstrip("v").split(".")]
         while parts and parts[-1] == 0:
             parts.pop()
-        self.value = tuple(parts)
+        self.parts = tuple(parts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Numbers) and self.parts == other.parts
+
+    def __hash__(self) -> int:
+        return hash(self.parts)
+
+    def __lt__(self, other: _Numbers) -> bool:
+        return self.parts < other.parts
 
 
 def _scheme(pattern: str, order: Any, *, has_epoch: bool = False) -> _Scheme:
@@ -58,12 +68,12 @@ _SCHEMES: Mapping[str, _Scheme] = {
     "gem": _scheme(r"\d+(\.[0-9A-Za-z]+)*(-[0-9A-Za-z]+(\.[0-9A-Za-z]+)*)?", univers.RubygemsVersion),
     "maven": _scheme(r"\d[0-9A-Za-z._+-]*", univers.MavenVersion),
     "nuget": _scheme(r"\d+(\.\d+){0,3}(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?", univers.NugetVersion),
+    # Composer orders beta2 before beta10, semver does not; without such suffixes the two agree.
+    "composer": _scheme(r"v?\d+(\.\d+){0,2}", univers.SemverVersion),
     # No scheme is promised: only plain numbers are sure to be ordered as one thinks.
     "generic": _scheme(r"v?\d+(\.\d+)*", _Numbers),
 }
-_SAME_SCHEME: Mapping[str, str] = dict.fromkeys(
-    ("npm", "cargo", "golang", "hex", "pub", "composer"), "semver"
-)
+_SAME_SCHEME: Mapping[str, str] = dict.fromkeys(("npm", "cargo", "golang", "hex", "pub"), "semver")
 
 
 def scheme_of(purl_type: str) -> str | None:
@@ -126,4 +136,4 @@ def parse(text: str, scheme: str) -> Version | None:
     except ValueError:
         return None
     epoch = _split_epoch(text)[0] if rule.has_epoch else 0
-    return Version(text=text, scheme=scheme, epoch=epoch, order=order.value)
+    return Version(text=text, scheme=scheme, epoch=epoch, order=order)
