@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Holding an exam: self-test, builds, reference gate, subject, one retry of invalid samples, signed report.
+
+This module imports Inspect, which takes a second or two; the rest of the package does not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from inspect_ai import eval as inspect_eval
+from inspect_ai.log import EvalLog
+from inspect_ai.model import Model, get_model
+
+import proofhouse.exam._registry  # noqa: F401 - registers policies and sandbox, also in a source tree
+from proofhouse.attest import JsonValue, Signer, canonical, sha256_hex, sign_statement, statement
+from proofhouse.exam.bank import Bank, grader_digest, open_seal
+from proofhouse.exam.build import BuildFailed, compiler_version
+from proofhouse.exam.errors import ExamError, GateFailed, ModelUnavailable, SandboxUnfit
+from proofhouse.exam.families import Item
+from proofhouse.exam.grader import Grade, Grader
+from proofhouse.exam.outcome import Outcome
+from proofhouse.exam.plan import Plan
+from proofhouse.exam.report import (
+    PREDICATE_TYPE,
+    SampleResult,
+    conclude,
+    count_outcomes,
+    headline,
+    samples_root,
+)
+from proofhouse.exam.session import open_session
+from proofhouse.exam.task import sealed_exam
+from proofhouse.sandbox import SandboxError, SelfTest, self_test
+
+Phase = Literal["build", "gate", "exam", "retry"]
+POLICY_PREFIX = "policy/"
+GATE = {"policy/reference": Outcome.PASS, "policy/null": Outcome.FAIL}
+"""What each policy must score on every item before a subject is measured."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an exam is."""
+
+    phase: Phase
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class ExamResult:
+    """A finished exam."""
+
+    statement: bytes
+    """The DSSE envelope of the report."""
+    summary: dict[str, JsonValue]
+    """The short of it, for people and scripts."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One subject over some items."""
+
+    grades: dict[str, Grade]
+    artefacts: dict[str, bytes]
+    log: Path
+
+
+def run_exam(
+    plan: Plan,
+    bank_key: bytes,
+    model: str,
+    out_dir: Path,
+    signer: Signer,
+    on_progress: Callable[[Progress], None] | None = None,
+    *,
+    subject_sha256: str | None = None,
+    seal: JsonValue = None,
+    cache: Path | None = None,
+    frontier: bool = False,
+    parallel: int | None = None,
+) -> ExamResult:
+    """Hold an exam and sign its report.
+
+    Args:
+        plan: the pre-registered plan.
+        bank_key: 32 bytes; with the plan it decides every item.
+        model: an Inspect model string, or `policy/NAME`.
+        out_dir: made if missing, for its owner only. Gets `report.dsse.json`, `plan.json`, Inspect's logs and
+            the submitted artefacts. The logs hold sealed items and, of the gate, their solutions.
+        signer: signs the report.
+        on_progress: called as work is done, from worker threads.
+        subject_sha256: digest that identifies the subject (weights or endpoint); that of the model string
+            unless told.
+        seal: record that the plan and key must open before anything runs.
+        cache: where builds are kept; the user's cache unless told.
+        frontier: the subject is a frontier model, for which tier T0 is refused.
+        parallel: samples at once; the number of processors unless told.
+
+    Returns:
+        The signed report and its summary.
+
+    Raises:
+        ModelUnavailable: the model string cannot be used.
+        SandboxUnfit: no sandbox, a failed self-test, or a tier too weak for the subject.
+        GateFailed: reference or null policy did not score as they must; nothing was measured.
+        SealBroken: plan or key do not belong to `seal`.
+        ExamError: a build failed, or the output directory cannot be written.
+    """
+    started = _now()
+    subject_model = _resolve_model(model, plan)
+    tested = _test_sandbox(frontier=frontier)
+    bank = Bank(bank_key, plan)
+    if seal is not None:
+        open_seal(seal, bank_key, plan)
+    logs = _make_directory(out_dir)
+    parallel = parallel or os.cpu_count() or 1
+    grader = Grader(cache, workers=parallel)
+    report_progress = on_progress or (lambda _progress: None)
+
+    try:
+        grader.prepare(bank.items, lambda done, total: report_progress(Progress("build", done, total)))
+    except (BuildFailed, SandboxError) as error:
+        raise ExamError(f"the items could not be built: {error}") from error
+
+    def hold(subject: Model, items: Sequence[Item], phase: Phase, before: int = 0, total: int = 0) -> _Run:
+        return _hold(
+            subject,
+            items,
+            grader,
+            plan,
+            logs / phase,
+            parallel,
+            lambda done, count: report_progress(Progress(phase, before + done, total or count)),
+        )
+
+    gate = {}
+    for number, (policy, expected) in enumerate(GATE.items()):
+        count = len(bank.items)
+        run = hold(get_model(policy), bank.items, "gate", before=number * count, total=len(GATE) * count)
+        gate[policy.removeprefix(POLICY_PREFIX)] = _require_gate(policy, expected, bank.items, run)
+
+    first = hold(subject_model, bank.items, "exam")
+    runs = [first]
+    invalid = [item for item in bank.items if first.grades[item.id].outcome is Outcome.INVALID]
+    if invalid:
+        runs.append(hold(subject_model, invalid, "retry"))
+    samples = [_settle(item, runs) for item in bank.items]
+    artefacts = {name: content for run in runs for name, content in run.artefacts.items()}
+    _keep_artefacts(out_dir / "artefacts", artefacts)
+
+    subject_sha256 = subject_sha256 or sha256_hex(model.encode())
+    treatments, verdict = conclude(plan, [(sample.level, sample.outcome) for sample in samples])
+    records = [sample.to_record() for sample in samples]
+    outcomes = count_outcomes(sample.outcome for sample in samples)
+    predicate = {
+        "model": model,
+        "subject_sha256": subject_sha256,
+        "plan": plan.to_record(),
+        "plan_sha256": plan.digest(),
+        "rule_sha256": plan.rule.digest(),
+        "grader_sha256": grader_digest(),
+        "bank_root_sha256": bank.root,
+        "samples": records,
+        "samples_root_sha256": samples_root(records),
+        "outcomes": outcomes,
+        "estimate": headline(treatments.as_failures),
+        "estimates": treatments.to_record(),
+        "verdict": verdict.conclusion.value,
+        "verdict_reason": verdict.reason,
+        "p_exceeds": verdict.p_exceeds,
+        "p_below": verdict.p_below,
+        "gate": gate,
+        "tier": tested.tier,
+        "self_test": tested.to_record(),
+        "versions": _versions(),
+        "logs": {run.log.parent.name: sha256_hex(run.log.read_bytes()) for run in runs},
+        "started_at": started,
+        "ended_at": _now(),
+    }
+    subject = [{"name": model, "digest": {"sha256": subject_sha256}}]
+    envelope = sign_statement(statement(subject, PREDICATE_TYPE, predicate), [signer]).to_json()
+    (out_dir / "plan.json").write_bytes(canonical(plan.to_record()))
+    (out_dir / "report.dsse.json").write_bytes(envelope)
+    return ExamResult(
+        statement=envelope,
+        summary={
+            "model": model,
+            "items": len(samples),
+            "outcomes": outcomes,
+            "gate": gate,
+            "estimate": predicate["estimate"],
+            "threshold": plan.rule.threshold,
+            "verdict": predicate["verdict"],
+            "verdict_reason": verdict.reason,
+            "tier": tested.tier,
+            "bank_root_sha256": bank.root,
+        },
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "proofhouse": version("proofhouse"),
+        "inspect_ai": version("inspect_ai"),
+        "python": platform.python_version(),
+        "compiler": compiler_version(),
+    }
+
+
+def _resolve_model(model: str, plan: Plan) -> Model:
+    """Turn a model string into a model, before anything costs time."""
+    arguments: dict[str, Any] = {"fuzz_runs": plan.budget.fuzz_runs} if model == "policy/fuzzer" else {}
+    try:
+        return get_model(model, **arguments)
+    except Exception as error:  # every provider raises its own kind
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise ModelUnavailable(
+            f"the model {model!r} cannot be used: {said}. Expected an Inspect model string such as "
+            "openai-api/NAME/MODEL with its key in the environment, or policy/fuzzer"
+        ) from error
+
+
+def _test_sandbox(*, frontier: bool) -> SelfTest:
+    try:
+        tested = self_test()
+    except SandboxError as error:
+        raise SandboxUnfit(str(error)) from error
+    if not tested.ok:
+        failed = ", ".join(check.name for check in tested.checks if not check.ok)
+        raise SandboxUnfit(f"the sandbox failed its self-test, so nothing was run: {failed}")
+    if frontier and tested.tier == "T0":
+        raise SandboxUnfit(
+            "a frontier model needs tier T1 (a virtual machine or gVisor); this sandbox is tier T0"
+        )
+    return tested
+
+
+def _make_directory(out_dir: Path) -> Path:
+    try:
+        out_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(out_dir.iterdir()):
+            raise ExamError(f"{out_dir} is not empty; name a new directory for each exam")
+        logs = out_dir / "logs"
+        logs.mkdir(mode=0o700)
+    except OSError as error:
+        raise ExamError(f"{out_dir}: {error.strerror}") from error
+    return logs
+
+
+def _hold(
+    subject: Model,
+    items: Sequence[Item],
+    grader: Grader,
+    plan: Plan,
+    log_dir: Path,
+    parallel: int,
+    on_sample: Callable[[int, int], None],
+) -> _Run:
+    """Put items to a subject; every item gets a grade."""
+    budget = plan.budget
+    with open_session(items, grader, on_sample) as session:
+        [log] = inspect_eval(
+            sealed_exam(session.id, budget.command_s),
+            model=subject,
+            display="none",
+            log_dir=str(log_dir),
+            log_level="error",
+            fail_on_error=False,
+            score_display=False,
+            ctl_server=False,
+            message_limit=budget.messages,
+            token_limit=budget.tokens,
+            time_limit=budget.time_s,
+            max_samples=parallel,
+        )
+        grades = {item.id: session.grades.get(item.id) or _ungraded(log, item.id) for item in items}
+        return _Run(grades, dict(session.artefacts), Path(log.location.removeprefix("file://")))
+
+
+def _ungraded(log: EvalLog, item_id: str) -> Grade:
+    """A sample that never reached the scorer says nothing about the subject."""
+    said = log.error.message if log.error else "the sample did not finish"
+    for sample in log.samples or []:
+        if sample.id == item_id and sample.error:
+            said = sample.error.message
+    return Grade(Outcome.INVALID, f"the harness failed: {said.splitlines()[0][:200]}", None)
+
+
+def _require_gate(policy: str, expected: Outcome, items: Sequence[Item], run: _Run) -> dict[str, int]:
+    graded = [(item.id, run.grades[item.id]) for item in items]
+    wrong = [(item_id, grade) for item_id, grade in graded if grade.outcome is not expected]
+    if wrong:
+        item_id, grade = wrong[0]
+        raise GateFailed(
+            f"the reference gate stopped the exam: {policy} must {expected.value} every item, "
+            f"but {len(wrong)} of {len(items)} came out otherwise, "
+            f"first {item_id}: {grade.outcome.value} ({grade.reason})"
+        )
+    return count_outcomes(grade.outcome for grade in run.grades.values())
+
+
+def _settle(item: Item, runs: Sequence[_Run]) -> SampleResult:
+    """The last grade of an item: that of the retry where there was one."""
+    grades = [run.grades[item.id] for run in runs if item.id in run.grades]
+    grade = grades[-1]
+    record: dict[str, Any] = grade.to_record()
+    return SampleResult(
+        item=item.id,
+        family=item.family,
+        level=item.level,
+        outcome=grade.outcome,
+        reason=grade.reason,
+        artefact_sha256=grade.artefact_sha256,
+        attempts=len(grades),
+        crashes=tuple(record["crashes"]),
+    )
+
+
+def _keep_artefacts(directory: Path, artefacts: dict[str, bytes]) -> None:
+    """Keep what was submitted, so that it can be graded again without the model."""
+    directory.mkdir(mode=0o700)
+    for item_id, content in artefacts.items():
+        (directory / f"{item_id}.bin").write_bytes(content)
+
+
+def load_seal(path: Path) -> JsonValue:
+    """Read a seal file.
+
+    Raises:
+        ExamError: it cannot be read or is not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise ExamError(f"seal {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ExamError(f"seal {path}: not JSON") from error
