@@ -15,6 +15,7 @@ from proofhouse.law.calendars import Calendar
 from proofhouse.law.deadlines import DueState
 from proofhouse.law.errors import LawError, LawMalformed
 from proofhouse.law.facts import FactSet, Incident, Moment, Profile, TriggerClass, Vocabulary
+from proofhouse.law.golden import Case, read_cases
 from proofhouse.law.model import Edition, Gap, Instrument, Obligation, Version, WatchItem
 from proofhouse.law.predicates import Truth, truth_of
 from proofhouse.law.reading import Documents, check_schema, law_directory, read_directory
@@ -39,6 +40,8 @@ class LawBook:
     calendars: Mapping[str, Calendar]
     watch: tuple[WatchItem, ...]
     gaps: tuple[Gap, ...]
+    cases: tuple[Case, ...]
+    """Golden cases that travel with the data."""
 
     @classmethod
     def load(cls, directory: Path | None = None) -> LawBook:
@@ -89,6 +92,12 @@ class LawBook:
             calendars={calendar.id: calendar for calendar in calendars},
             watch=build_watch(documents["watch.yaml"]),
             gaps=build_gaps(documents["gaps.yaml"]),
+            cases=tuple(
+                case
+                for path, document in documents.items()
+                if path.endswith("/golden.yaml")
+                for case in read_cases(document, path, vocabulary)
+            ),
         )
 
     @cached_property
@@ -129,7 +138,7 @@ class LawBook:
         if entries is None:
             raise LawError(f"no obligation {obligation_id!r} in the law data; see `proofhouse law check`")
         day = self.knowledge(known_at)
-        known = [entry for entry in entries if _known(entry, day, latest=known_at is None)]
+        known = [entry for entry in entries if entry.version.known.holds(day)]
         if not known:
             return None
         current = [entry for entry in known if entry.version.valid.holds(as_of)]
@@ -227,11 +236,6 @@ class LawBook:
             if one.result is not Result.DOES_NOT_APPLY:
                 found.append(one)
         return tuple(sorted(found, key=_urgency))
-
-
-def _known(entry: Entry, day: date, *, latest: bool) -> bool:
-    known = entry.version.known
-    return known.end is None if latest else known.holds(day)
 
 
 def _urgency(one: Assessment) -> tuple[int, int, float, str]:

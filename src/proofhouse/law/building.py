@@ -353,7 +353,7 @@ def build_edition(document: Document) -> Edition:
     """Build the edition record of ``edition.yaml``."""
     return Edition(
         title=document["title"],
-        compiled_on=_day(document["compiled_on"], "edition.yaml"),
+        days=tuple(_day(day, "edition.yaml") for day in document["editions"]),
         horizon_statutes=_day(document["horizon"]["statute_texts"], "edition.yaml"),
         horizon_secondary=_day(document["horizon"]["secondary"], "edition.yaml"),
         disclaimer=document["disclaimer"],

@@ -242,11 +242,17 @@ class Edition:
     """What this edition of the data is, and how far it reaches."""
 
     title: str
-    compiled_on: date
+    days: tuple[date, ...]
+    """The days on which the data was published; knowledge begins and ends on these only."""
     horizon_statutes: date
     horizon_secondary: date
     disclaimer: str
     grades: Mapping[str, str]
+
+    @property
+    def compiled_on(self) -> date:
+        """The day of this edition."""
+        return self.days[-1]
 
 
 @dataclass(frozen=True)

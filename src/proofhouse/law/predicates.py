@@ -3,8 +3,8 @@
 
 A predicate is CEL text without functions, macros or arithmetic: facts, named values (``v.``), named
 definitions (``d.``), comparisons, ``in``, ``&&``, ``||`` and ``!``. The Rust engine of
-``common-expression-language`` decides. A missing fact is an error to CEL, and CEL's ``&&`` and ``||`` absorb an
-error on either side when the other side decides; that is Kleene's logic, with the error as *unknown*,
+``common-expression-language`` decides. A missing fact is an error to CEL, and CEL's ``&&`` and ``||`` absorb
+an error on either side when the other side decides; that is Kleene's logic, with the error as *unknown*,
 whatever the order of the terms.
 ``has()`` is refused because it would turn a missing fact into *no*.
 
