@@ -172,3 +172,13 @@ def test_a_provider_needs_https_and_something_to_publish(tmp_path: Path, signer:
         write_provider(tmp_path, "http://x.example", PUBLISHER, [CONTENT], signer)
     with pytest.raises(ProviderError, match="no advisory"):
         write_provider(tmp_path, BASE, PUBLISHER, [], signer)
+
+
+def test_a_document_with_a_date_that_cannot_be_ordered_is_a_finding(tmp_path: Path, signer: Signer) -> None:
+    publish(tmp_path, signer)
+    path = tmp_path / DOCUMENT
+    path.write_bytes(
+        path.read_bytes().replace(b"2026-11-24T12:00:00.000000Z", b"2026-11-24T23:59:60.000000Z")
+    )
+    findings = check_provider(tmp_path, [signer.public]).findings
+    assert any(finding.startswith(f"{DOCUMENT}: ") for finding in findings)

@@ -70,7 +70,7 @@ def published(document: JsonObject) -> Published:
     """Take from a schema-checked CSAF document what the lists need.
 
     Raises:
-        FormatError: A field that our documents always have is missing.
+        FormatError: A field that our documents always have is missing, or its date is a leap second.
     """
     head = document.get("document")
     notes = head.get("notes") if isinstance(head, dict) else None
@@ -79,12 +79,17 @@ def published(document: JsonObject) -> Published:
         for note in (notes if isinstance(notes, list) else [])
         if isinstance(note, dict) and note.get("category") == "summary"
     ]
+    current = _at(document, "document", "tracking", "current_release_date")
+    try:
+        datetime.fromisoformat(current)
+    except ValueError:
+        raise FormatError(f"/document/tracking/current_release_date: {current!r} cannot be read") from None
     return Published(
         tracking_id=_at(document, "document", "tracking", "id"),
         title=_at(document, "document", "title"),
         summary=summaries[0] if summaries else _at(document, "document", "title"),
         initial_release_date=_at(document, "document", "tracking", "initial_release_date"),
-        current_release_date=_at(document, "document", "tracking", "current_release_date"),
+        current_release_date=current,
         version=_at(document, "document", "tracking", "version"),
         tlp=_at(document, "document", "distribution", "tlp", "label"),
     )

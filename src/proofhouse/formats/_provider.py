@@ -90,7 +90,7 @@ def _refuse_loss(directory: Path, documents: Mapping[str, bytes]) -> None:
         if old == new:
             continue
         before, after = layout.published(read_csaf(old)), layout.published(read_csaf(new))
-        if int(after.version) <= int(before.version) or after.moment <= before.moment:
+        if after.version == before.version or after.moment <= before.moment:
             raise ProviderError(
                 f"{name} changed without a later revision: version {before.version} of "
                 f"{before.current_release_date} is published, version {after.version} of "
