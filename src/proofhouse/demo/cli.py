@@ -73,6 +73,7 @@ def _play(play: Play, state: _State, console: Console) -> list[dict[str, Any]]:
         else:
             console.print(f"[bold]{number}/9 {name}[/bold]")
             began = time.monotonic()
+            play.stage.begin(number)
             facts: Facts = step(play)
             state.done[key] = {"seconds": round(time.monotonic() - began, 2), "facts": facts}
             state.save()

@@ -11,6 +11,7 @@ from typing import Any
 
 from proofhouse.demo.finding import Finding, example_finding, real_finding
 from proofhouse.demo.stage import CouldNot
+from proofhouse.validation.cli import ENVELOPE_FILE
 from proofhouse.demo.steps import CLINIC, COORDINATOR, INSPECTOR, LAB, MAINTAINER, REVIEWER, UTILITY, Facts, Play, _b64
 
 
@@ -31,7 +32,7 @@ def validation(play: Play) -> Facts:
         "--signer", str(next((clearinghouse.keys / "validation").glob("*.pem"))),
         ok=(0, 1),
     )  # fmt: skip
-    envelope = Path(result["statement"]).read_bytes()
+    envelope = (out / ENVELOPE_FILE).read_bytes()
     case = stage.do(
         "clearinghouse",
         COORDINATOR,
@@ -47,7 +48,7 @@ def validation(play: Play) -> Facts:
         "real": finding.real,
         "why_not_real": finding.why,
         "identifiers": opened["identifiers"],
-        "result": result["result"],
+        "result": result,
         "proved": f"{len(opened['identifiers'])} reports reproduced and merged into one case by one patch: "
         + ", ".join(opened["identifiers"]),
     }

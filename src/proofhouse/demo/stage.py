@@ -49,6 +49,8 @@ class Stage:
         self.directory = directory
         self.cache = cache
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._step = 0
+        self._acts = 0
 
     def house(self, name: str) -> House:
         """One of the seven houses."""
@@ -108,11 +110,17 @@ class Stage:
             file.parent.mkdir(exist_ok=True)
             file.write_bytes(bytes(replace(policy, urls={WITNESS: f"http://127.0.0.1:{port}"})))
 
-    def do(self, name: str, actor: str, act: str, **arguments: Any) -> Any:
-        """Have a person of a house do an act."""
-        return request(self.house(name).control_socket, {"do": act, "actor": actor, "with": arguments})
+    def begin(self, step: int) -> None:
+        """Number the acts that follow within a step, so that a step that is played again repeats none of them."""
+        self._step, self._acts = step, 0
 
-    def ask(self, name: str, actor: str, question: str, **arguments: Any) -> Any:
+    def do(self, name: str, actor: str, act: str, /, **arguments: Any) -> Any:
+        """Have a person of a house do an act, once."""
+        self._acts += 1
+        key = f"demo/{self._step}/{self._acts}/{act}"
+        return request(self.house(name).control_socket, {"do": act, "actor": actor, "with": arguments, "key": key})
+
+    def ask(self, name: str, actor: str, question: str, /, **arguments: Any) -> Any:
         """Ask a house what a person of it may see."""
         return request(self.house(name).control_socket, {"ask": question, "actor": actor, "with": arguments})
 

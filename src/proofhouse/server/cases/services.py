@@ -242,10 +242,11 @@ def notify_vendor(*, actor: Person, case: str, vendor: str, product: dict[str, s
     row.vendor = row.thread.peer
     row.embargo_until = datetime.fromisoformat(embargo_until)
     row.save()
-    record("embargo.set", row.thread.case, {"until": embargo_until, "state": "proposed", "by": actor.email})
+    until = wire(row.embargo_until)
+    record("embargo.set", row.thread.case, {"until": until, "state": "proposed", "by": actor.email})
     common = {"case": str(row.id), "tlp": "TLP:AMBER", "identifiers": row.identifiers}
     send("case-message", row.thread, common | {"act": "vendor-notified", "products": [product], "text": row.title})
-    send("case-message", row.thread, common | {"act": "embargo-proposed", "embargo_until": embargo_until})
+    send("case-message", row.thread, common | {"act": "embargo-proposed", "embargo_until": until})
     return row
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -88,10 +88,10 @@ def one_transaction(name: str) -> Iterator[Running]:
     try:
         with transaction.atomic():
             yield current
+            for wake in _after_commit:
+                transaction.on_commit(wake)
     finally:
         _running.reset(token)
-    for wake in _after_commit:
-        wake()
 
 
 def _public_name(function: Callable[..., Any]) -> str:
@@ -123,6 +123,25 @@ def act(permission: Permission) -> Callable[[F], F]:
         return run  # type: ignore[return-value]  # same signature, checked above
 
     return wrap
+
+
+def do_once(name: str, key: str, arguments: Mapping[str, Any], plain: Callable[[Any], Any]) -> Any:
+    """Do an act under an idempotency key: the same key gives the first answer again and does nothing.
+
+    Args:
+        name: Public name of the act.
+        key: Chosen by whoever asks; remembered in the act's own transaction.
+        arguments: The act's arguments.
+        plain: Turns the act's value into what JSON can hold.
+    """
+    from proofhouse.server.engine.models import DoneAct
+
+    with transaction.atomic():
+        done = DoneAct.objects.filter(key=key).first()
+        if done is None:
+            value = plain(ACTS[name](**arguments))
+            done = DoneAct.objects.create(key=key, act=name, value=value)
+        return done.value
 
 
 def question(function: F) -> F:

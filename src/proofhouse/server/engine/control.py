@@ -6,8 +6,9 @@ A Unix socket that only the owner of the house directory can open (directory 070
     {"do": "reviews.inquire", "actor": "ada@lab.example", "with": {...}}
     {"ask": "reviews.inquiries", "actor": "ada@lab.example", "with": {...}}
 
-and one JSON object back: `{"ok": true, "value": …}` or `{"ok": false, "code": …, "message": …}`. It carries no more
-power than the person who is named as the actor holds.
+A `key` beside `do` makes the act happen once, however often it is asked for. One JSON object comes back,
+`{"ok": true, "value": …}` or `{"ok": false, "code": …, "message": …}`. The socket carries no more power than the person
+who is named as the actor holds.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from uuid import UUID
 from django.db import close_old_connections, models
 
 from proofhouse.server.accounts.models import Person
-from proofhouse.server.engine.acts import ACTS, QUESTIONS
+from proofhouse.server.engine.acts import ACTS, QUESTIONS, do_once
 from proofhouse.server.engine.wire import short_path
 
 logger = logging.getLogger(__name__)
@@ -47,8 +48,11 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     actor = Person.objects.filter(email=request.get("actor"), is_active=True).first()
     if actor is None:
         return {"ok": False, "code": "unknown_actor", "message": f"nobody here is {request.get('actor')!r}"}
+    arguments = {"actor": actor, **request.get("with", {})}
     try:
-        return {"ok": True, "value": _plain(function(actor=actor, **request.get("with", {})))}
+        if "do" in request and "key" in request:
+            return {"ok": True, "value": do_once(name, str(request["key"]), arguments, _plain)}
+        return {"ok": True, "value": _plain(function(**arguments))}
     except Exception as refused:
         code = getattr(refused, "code", None)
         if not isinstance(code, str):

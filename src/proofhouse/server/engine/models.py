@@ -35,6 +35,14 @@ class LedgerEntry(models.Model):
         return bool(self.receipt)
 
 
+class DoneAct(models.Model):
+    """An act that was asked for under an idempotency key, and what came of it."""
+
+    key = models.CharField(primary_key=True, max_length=120)
+    act = models.CharField(max_length=80)
+    value = models.JSONField(null=True)
+
+
 class Peer(models.Model):
     """Another house, and the keys by which we know it."""
 
