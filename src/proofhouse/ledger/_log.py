@@ -208,7 +208,7 @@ class FileLog:
             size = self._published.size if new is None else new
             if size > self._head.size:
                 raise IndexError(f"the log has {self._head.size} entries, not {size}")
-            return Tree(self.directory, size).consistency_proof(old)
+            return Tree(self.directory, self._head.size).consistency_proof(old, size)
 
     def _load(self) -> None:
         """Read and check the files, or begin a new log."""

@@ -12,7 +12,15 @@ from proofhouse.ledger._checkpoint import Checkpoint
 from proofhouse.ledger._errors import BrokenLog, NotProven
 from proofhouse.ledger._leaf import LEAF_BYTES
 from proofhouse.ledger._note import Note
-from proofhouse.ledger._tree import EMPTY_ROOT, consistency_proof, fold, inclusion_proof, leaf_hash, root
+from proofhouse.ledger._tree import (
+    EMPTY_ROOT,
+    consistency_proof,
+    fold,
+    inclusion_proof,
+    leaf_hash,
+    node_hash,
+    root,
+)
 
 WIDTH = 256
 """Hashes or entries in a full tile."""
@@ -59,7 +67,7 @@ class Tree:
     def __init__(self, directory: Path, size: int) -> None:
         self.directory = directory
         self.size = size
-        self._tile = functools.lru_cache(maxsize=512)(self._read_tile)
+        self._rows = functools.lru_cache(maxsize=128)(self._read_rows)
 
     def root(self) -> bytes:
         """Root of the tree."""
@@ -69,20 +77,15 @@ class Tree:
         """Audit path of a leaf."""
         return inclusion_proof(index, self.size, self.hash_at)
 
-    def consistency_proof(self, old: int) -> list[bytes]:
-        """Proof that this tree extends the one of `old` leaves."""
-        return consistency_proof(old, self.size, self.hash_at)
+    def consistency_proof(self, old: int, new: int | None = None) -> list[bytes]:
+        """Proof that the tree of `new` leaves (default: this one) extends that of `old`."""
+        return consistency_proof(old, self.size if new is None else new, self.hash_at)
 
     def hash_at(self, level: int, index: int) -> bytes:
         """Hash of a complete subtree, from the tile that holds its row."""
-        tile_level, rows = divmod(level, 8)
-        first = index << rows
-        tile_index, place = divmod(first, WIDTH)
-        hashes = self._tile(tile_level, tile_index)
-        count = 1 << rows
-        return fold(
-            [hashes[i * HASH_BYTES : (i + 1) * HASH_BYTES] for i in range(place, place + count)],
-        )
+        tile_level, row = divmod(level, 8)
+        tile_index, place = divmod(index << row, WIDTH)
+        return self._rows(tile_level, tile_index)[row][place >> row]
 
     def entry(self, index: int) -> bytes:
         """The entry at an index."""
@@ -113,16 +116,22 @@ class Tree:
         Raises:
             BrokenLog: The file is missing or too short.
         """
-        return self._tile(level, index)
+        return b"".join(self._rows(level, index)[0])
 
     def widths(self, level: int) -> list[int]:
         """Widths of the tiles of a level, from the first on."""
         count = self.size >> (8 * level)
         return [min(WIDTH, count - start) for start in range(0, count, WIDTH)]
 
-    def _read_tile(self, level: int, index: int) -> bytes:
+    def _read_rows(self, level: int, index: int) -> list[list[bytes]]:
+        """The hashes of a tile, and above them the hashes of their complete pairs, up to row 7."""
         width = min(WIDTH, (self.size >> (8 * level)) - index * WIDTH)
-        return self._read(level, index, width, HASH_BYTES)
+        content = self._read(level, index, width, HASH_BYTES)
+        rows = [[content[i : i + HASH_BYTES] for i in range(0, len(content), HASH_BYTES)]]
+        while len(rows) < 8:
+            below = rows[-1]
+            rows.append([node_hash(below[i], below[i + 1]) for i in range(0, len(below) - 1, 2)])
+        return rows
 
     def _read(self, level: int | str, index: int, width: int, item_bytes: int) -> bytes:
         """Read a tile of some width; a partial tile that is gone may be the start of the full one."""
