@@ -49,4 +49,5 @@ def named_enclosures(spec: LetterType) -> list[str]:
         "advisory": ["ph-2026-000001.json", "PH-2026-000001.osv.json"],
         "deployment-acknowledgement": ["agent.dsse.json"],
         "export": ["bundle.zip"],
+        "sbom": ["sbom.cdx.json"],
     }.get(spec.name, [])
