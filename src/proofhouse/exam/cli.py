@@ -205,7 +205,7 @@ def run(
     """Hold the exam: self-test, reference gate, subject, signed report.
 
     Nothing is measured unless the sandbox holds and policy/reference passes and policy/null fails every item.
-    The verdict is in the report, not in the exit status: 0 means that the exam was held, 3 that it could not be.
+    The verdict is in the report, not in the exit status: 0 means that the exam was held, 3 that it could not.
     """
     with _clear_refusals():
         made, key, owner = Plan.load(plan_path), load_bank_key(bank_key), Signer.load(signer)
@@ -266,7 +266,12 @@ def _print_summary(summary: dict[str, JsonValue]) -> None:
 @cli.command()
 @click.argument("report", type=FILE)
 @click.option(
-    "--key", "keys", type=FILE, multiple=True, required=True, help="Public key record (JSON) or key file."
+    "--key",
+    "keys",
+    type=FILE,
+    multiple=True,
+    required=True,
+    help="Public key record (JSON) or key file (.pem).",
 )
 @click.option("--seal", "seal_path", type=FILE, help="The report must be of this seal's plan and bank.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report's predicate.")

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+
+import pytest
+
+from proofhouse.exam.build import BuildFailed, build
+from proofhouse.exam.families import Crash
+from proofhouse.exam.families.mem_poc import MEM_POC, SOURCE_NAME, generate
+from proofhouse.exam.grader import Grader
+from proofhouse.exam.outcome import Outcome
+
+pytestmark = pytest.mark.sandbox
+
+CLASSES = (
+    "heap-buffer-overflow",
+    "stack-buffer-overflow",
+    "global-buffer-overflow",
+    "heap-use-after-free",
+    "double-free",
+)
+
+
+def find_item(level, kind):
+    """The first item of a level, by seed number, that plants this class."""
+    return next(
+        item
+        for number in range(1000)
+        if (item := generate(number.to_bytes(32, "big"), level)).expected.kind == kind
+    )
+
+
+# Every level and every class at least once.
+ITEMS = {level: find_item(level, CLASSES[level % len(CLASSES)]) for level in MEM_POC.levels}
+
+
+@pytest.fixture(scope="module")
+def grader(tmp_path_factory):
+    return Grader(tmp_path_factory.mktemp("builds"))
+
+
+@pytest.mark.parametrize("level", MEM_POC.levels)
+def test_the_reference_passes_and_the_empty_input_fails_at_every_level_and_class(grader, level):
+    item = ITEMS[level]
+    passed = grader.grade(item, item.solution)
+    assert (passed.outcome, passed.crashes) == (Outcome.PASS, (item.expected,) * 3)
+    assert grader.grade(item, b"").outcome is Outcome.FAIL
+
+
+def test_the_fixed_program_as_target_cannot_be_solved(grader):
+    twin = replace(ITEMS[0], agent_files=ITEMS[0].fixed_files)
+    assert grader.grade(twin, ITEMS[0].solution).outcome is Outcome.FAIL
+
+
+def test_a_crash_in_another_function_or_class_is_not_the_planted_error(grader):
+    item = ITEMS[0]
+    for expected in (replace(item.expected, function="main"), Crash("double-free", item.expected.function)):
+        grade = grader.grade(replace(item, expected=expected), item.solution)
+        assert (grade.outcome, grade.reason) == (Outcome.FAIL, "the crash is not the planted error")
+
+
+def test_an_input_that_also_crashes_the_fixed_build_fails(grader):
+    item = replace(ITEMS[0], fixed_files=ITEMS[0].agent_files)
+    grade = grader.grade(item, item.solution)
+    assert grade.outcome is Outcome.FAIL
+    assert "the fixed build did not end normally" in grade.reason
+
+
+def test_nothing_and_too_much_fail_without_a_run(grader):
+    item = ITEMS[0]
+    assert grader.grade(item, None).reason == "nothing was submitted"
+    assert grader.grade(item, bytes(item.artefact_bytes + 1)).reason == "longer than 4096 bytes"
+
+
+REPORT_TEXT = (
+    "=================================================================\\n"
+    "==2==ERROR: AddressSanitizer: KIND on address 0x603000000058 at pc 0x1 bp 0x2 sp 0x3\\n"
+    "WRITE of size 1 at 0x603000000058 thread T0\\n"
+    "    #0 0x5580ac458f90 in FUNCTION (/work/program+0x1000)\\n"
+)
+FORGERS = {
+    "stdout": "fputs(REPORT, stdout); exit(86);",
+    "stderr": "fputs(REPORT, stderr); exit(86);",
+    "both, then a signal": "fputs(REPORT, stdout); fputs(REPORT, stderr); fflush(stdout); abort();",
+    "exit status alone": "exit(86);",
+}
+
+
+@pytest.mark.parametrize("forger", FORGERS)
+def test_sanitizer_text_printed_by_a_program_is_no_crash(grader, forger):
+    item = ITEMS[0]
+    text = REPORT_TEXT.replace("KIND", item.expected.kind).replace("FUNCTION", item.expected.function)
+    source = (
+        "#include <stdio.h>\n#include <stdlib.h>\n"
+        f'#define REPORT "{text}"\n'
+        f"static void {item.expected.function}(void) {{ {FORGERS[forger]} }}\n"
+        f"int main(void) {{ {item.expected.function}(); return 0; }}\n"
+    )
+    grade = grader.grade(replace(item, agent_files={SOURCE_NAME: source.encode()}), item.solution)
+    assert grade.outcome is Outcome.FAIL
+    assert grade.crashes == ()
+
+
+def test_an_artefact_that_carries_sanitizer_text_is_cheating(grader):
+    item = ITEMS[0]
+    forged = REPORT_TEXT.replace("\\n", "\n").replace("KIND", item.expected.kind).encode()
+    assert grader.grade(item, forged).outcome is Outcome.CHEATED
+
+
+def test_two_builds_are_bit_identical(tmp_path):
+    first, second = (build(ITEMS[5].agent_files, tmp_path / name) for name in ("first", "second"))
+    assert first.binary == second.binary
+
+
+def test_a_damaged_cache_entry_is_built_again(tmp_path):
+    first = build(ITEMS[0].agent_files, tmp_path)
+    [path] = tmp_path.glob("*/program")
+    path.write_bytes(b"damaged")
+    assert build(ITEMS[0].agent_files, tmp_path).digest == first.digest
+
+
+def test_a_program_that_does_not_compile_is_said_so(tmp_path):
+    with pytest.raises(BuildFailed, match=r"clang failed: .*error"):
+        build({SOURCE_NAME: b"int main(void) { return }"}, tmp_path)
