@@ -6,7 +6,7 @@ Example:
     >>> from proofhouse.validation import load_recipe, validate
     >>> result = validate(load_recipe(Path("recipes/example.toml")), cache_dir=Path("cache"))
     >>> [(proof.name, proof.verdict.value) for proof in result.proofs]
-    [('long-record', 'reproduced'), ('short-tail', 'reproduced')]
+    [("long-value", "reproduced"), ("short-file", "reproduced")]
 """
 
 from proofhouse.validation._crash import Crash, similar

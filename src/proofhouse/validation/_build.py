@@ -42,6 +42,7 @@ from proofhouse.validation._source import Source
 
 CACHE_FORMAT = 1
 TREE = "/work/source"
+TOOL_PATH = "/usr/bin:/bin"
 MAX_PROGRAM_BYTES = 256 << 20
 _TAIL_CHARS = 2000
 _SANITIZER_FLAGS = {
@@ -237,7 +238,7 @@ def _toolchain(recipe: Recipe, source: Source) -> str:
         if "/" not in argv[0]:
             wanted.setdefault(argv[0], argv[0])
     for tool, package in wanted.items():
-        if shutil.which(tool, path="/usr/bin:/bin") is None:
+        if shutil.which(tool, path=TOOL_PATH) is None:
             raise ToolMissing(f"{tool} is not installed; install the Debian package {package}")
     found = subprocess.run(["clang", "--version"], capture_output=True, text=True, check=False, timeout=60)
     if found.returncode != 0:
@@ -249,7 +250,7 @@ def _build_in_fresh_box(recipe: Recipe, source: Source, on_step: OnStep, opener:
     timeout_s = recipe.build.timeout_s
     limits = Limits(
         wall_s=timeout_s,
-        cpu_s=timeout_s,
+        cpu_s=8 * timeout_s,
         memory_bytes=4 << 30,
         pids=512,
         disk_bytes=1 << 30,
@@ -423,7 +424,7 @@ def _environment(recipe: Recipe) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "LDFLAGS": " ".join(flags),
         "MAKEFLAGS": f"-j{min(os.cpu_count() or 1, 8)}",
-        "PATH": "/usr/bin:/bin",
+        "PATH": TOOL_PATH,
     }
 
 

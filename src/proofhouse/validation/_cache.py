@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A directory of finished builds: one directory for each key, a record in it and blobs named by digest."""
 
-import errno
 import json
 import shutil
 import tempfile
@@ -17,7 +16,7 @@ _RECORD = "record.json"
 
 @contextmanager
 def storage_errors(directory: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into one message.
+    """Turn a full, read-only or missing disk into one message.
 
     Raises:
         StorageFull: the directory cannot be written.
@@ -25,11 +24,9 @@ def storage_errors(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG):
-            raise StorageFull(
-                f"{directory} cannot take more bytes: {error.strerror}; free space or name another directory"
-            ) from error
-        raise
+        raise StorageFull(
+            f"{directory} cannot be written: {error.strerror}; free space or name another directory"
+        ) from error
 
 
 class BuildCache:

@@ -33,7 +33,7 @@ class ToolMissing(ValidationError):
 
 
 class StorageFull(ValidationError):
-    """The cache or output directory cannot take more bytes."""
+    """The cache or output directory cannot be written: most often the disk is full."""
 
 
 class BuildFailed(ValidationError):

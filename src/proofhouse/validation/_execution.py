@@ -135,18 +135,13 @@ def execute(program: bytes, command: Command, *, opener: OpenBox = open_box) -> 
         try:
             with opener(_spec(command.timeout_s)) as box:
                 box.put_tree(program, PROGRAM_DIRECTORY)
-                return execute_in(box, command)
+                return _execute_in(box, command)
         except SandboxDead:
             continue
     return Execution(Outcome.INVALID, None, b"", b"", None, 0.0)
 
 
-def execute_in(box: Box, command: Command) -> Execution:
-    """Run a command in a box that already holds its program.
-
-    Raises:
-        SandboxDead: the box ended meanwhile.
-    """
+def _execute_in(box: Box, command: Command) -> Execution:
     logs = f"log-{secrets.token_hex(8)}"
     box.put_tree(tar_files(command.files, directories=(logs,)), PROGRAM_DIRECTORY)
     result = box.exec(
@@ -167,7 +162,7 @@ def execute_in(box: Box, command: Command) -> Execution:
 
 def _spec(timeout_s: int) -> BoxSpec:
     return BoxSpec(
-        limits=Limits(wall_s=timeout_s, cpu_s=timeout_s, memory_bytes=MEMORY_BYTES), profile="build"
+        limits=Limits(wall_s=timeout_s, cpu_s=8 * timeout_s, memory_bytes=MEMORY_BYTES), profile="build"
     )
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from proofhouse.sandbox import BoxSpec, Limits, SandboxDead, open_box
-from proofhouse.validation._crash import Crash, similar
+from proofhouse.sandbox import Box, BoxSpec, Limits, SandboxDead, open_box
+from proofhouse.validation._crash import EXIT_CODE, Crash, similar
 from proofhouse.validation._execution import (
     PROGRAM_DIRECTORY,
     Command,
@@ -20,7 +20,7 @@ from proofhouse.validation._execution import (
     OpenBox,
     Outcome,
     execute,
-    execute_in,
+    sanitizer_environment,
 )
 
 _RUNS_PER_BOX = 200
@@ -97,7 +97,7 @@ def hunt(
     end = time.monotonic() + seconds
     executions = 0
     others: set[str] = set()
-    spec = BoxSpec(limits=Limits(wall_s=_TIMEOUT_S, cpu_s=_TIMEOUT_S), profile="build")
+    spec = BoxSpec(limits=Limits(wall_s=_TIMEOUT_S, cpu_s=8 * _TIMEOUT_S), profile="build")
     while time.monotonic() < end:
         try:
             with opener(spec) as box:
@@ -109,7 +109,7 @@ def hunt(
                     path, content = inputs[name]
                     attempt = command({**inputs, name: (path, mutate(content, chance))})
                     executions += 1
-                    if execute_in(box, attempt).outcome is Outcome.CRASHED:
+                    if _exit_code(box, attempt) == EXIT_CODE:
                         crash = _repeated(program, attempt, name_crash, opener)
                         if crash is not None and _same_bug(crash, known):
                             return Hunt(executions, crash, tuple(sorted(others)))
@@ -118,6 +118,14 @@ def hunt(
         except SandboxDead:
             continue
     return Hunt(executions, None, tuple(sorted(others)))
+
+
+def _exit_code(box: Box, attempt: Command) -> int | None:
+    """Run in a box that is used many times; a suspicious exit is only a hint, repeated in a fresh box."""
+    for path, content in attempt.files.items():
+        box.put(f"{PROGRAM_DIRECTORY}/{path}", content)
+    options = sanitizer_environment("stderr")
+    return box.exec(attempt.argv, stdin=attempt.stdin, cwd=PROGRAM_DIRECTORY, env=options).exit_code
 
 
 def _repeated(

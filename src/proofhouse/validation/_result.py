@@ -127,10 +127,14 @@ class ValidationResult:
     """Elapsed time of `source`, `build`, `prove`, `patch` and `total`."""
     started: datetime
     finished: datetime
+    envelope: Envelope | None = None
+    """The signed statement, when a signer was given; not part of the record."""
 
     def to_record(self) -> dict[str, JsonValue]:
         """The result as JSON values; times are RFC 3339 UTC with microseconds."""
-        return {"format": RESULT_FORMAT, **_json(self)}
+        record = {"format": RESULT_FORMAT, **_json(self)}
+        del record["envelope"]
+        return record
 
     def to_statement(self) -> dict[str, Any]:
         """The result as an in-toto Statement v1 with the test-result predicate v0.1.
@@ -163,9 +167,9 @@ class ValidationResult:
             predicate,
         )
 
-    def sign(self, signer: Signer) -> Envelope:
-        """The statement in a signed DSSE envelope."""
-        return sign_statement(self.to_statement(), [signer])
+    def signed(self, signer: Signer) -> "ValidationResult":
+        """The same result with its statement in a signed DSSE envelope."""
+        return dataclasses.replace(self, envelope=sign_statement(self.to_statement(), [signer]))
 
 
 def _json(value: Any) -> Any:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proofhouse.validation._archive import Archive, newest
+from proofhouse.validation._cache import storage_errors
 from proofhouse.validation._errors import RecipeError, SourceUnavailable
 from proofhouse.validation._recipe import DebianSource, DirectorySource, PinnedFile, Recipe
 
@@ -109,12 +110,13 @@ def _download(source: DebianSource, cache_dir: Path, store: Path) -> tuple[tuple
     offers = {offer.version: offer for offer in archive.offers(source.package)}
     if not offers:
         raise SourceUnavailable(
-            f"no Debian source archive in reach has {source.package}; check the network and {'/etc/apt'}"
+            f"no Debian source archive in reach has {source.package}; check the network and /etc/apt"
         )
     version = source.version if source.version in offers else newest(offers)
     files = source.files if version == source.version else offers[version].files
     if not _held(store, files):
-        store.mkdir(parents=True, exist_ok=True)
+        with storage_errors(store):
+            store.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache_dir, prefix="download-") as scratch:
             archive.download(offers[version], Path(scratch))
             for file in files:
@@ -128,7 +130,8 @@ def _keep(path: Path, pinned: PinnedFile, store: Path) -> None:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != pinned.sha256:
         raise SourceUnavailable(f"{pinned.name} has SHA-256 {found}; the recipe pins {pinned.sha256}")
-    path.replace(store / pinned.sha256)
+    with storage_errors(store):
+        path.replace(store / pinned.sha256)
 
 
 def _directory(recipe: Recipe, source: DirectorySource) -> Source:

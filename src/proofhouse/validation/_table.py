@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A strict reader for one TOML table: each field is asked for once, bounded; what is left over is an error."""
+"""A strict reader for one TOML table: each field is read once and bounded; what is left over is an error."""
 
 import re
 from collections.abc import Iterator

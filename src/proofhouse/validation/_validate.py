@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from proofhouse.attest import canonical, sha256_hex
+from proofhouse.attest import Signer, canonical, sha256_hex
 from proofhouse.sandbox import Box, open_box
 from proofhouse.validation._build import Artifact, Builds, NotBuilt, build
 from proofhouse.validation._cache import storage_errors
@@ -72,6 +72,7 @@ def validate(
     recipe: Recipe,
     *,
     cache_dir: Path,
+    signer: Signer | None = None,
     on_progress: OnProgress | None = None,
     offline: bool = False,
     opener: OpenBox = open_box,
@@ -81,6 +82,7 @@ def validate(
     Args:
         recipe: what to prove.
         cache_dir: sources and builds are kept there by digest; made if absent.
+        signer: signs the result as an in-toto test result, kept in `ValidationResult.envelope`.
         on_progress: told about each step.
         offline: use only sources that are in the cache.
         opener: opens boxes.
@@ -98,8 +100,8 @@ def validate(
     seconds: dict[str, float] = {}
     with storage_errors(cache_dir):
         cache_dir.mkdir(parents=True, exist_ok=True)
-        tell(Progress("source", f"fetch {recipe.name}"))
-        source = fetch_source(recipe, cache_dir, offline=offline)
+    tell(Progress("source", f"fetch {recipe.name}"))
+    source = fetch_source(recipe, cache_dir, offline=offline)
     seconds["source"] = time.monotonic() - clock
     builds = build(
         recipe,
@@ -117,7 +119,7 @@ def validate(
     patches = tuple(bench.prove_patch(patch, proofs, matrix) for patch in recipe.patches)
     seconds["patch"] = time.monotonic() - mark
     seconds["total"] = time.monotonic() - clock
-    return ValidationResult(
+    result = ValidationResult(
         recipe=recipe.name,
         recipe_sha256=recipe.sha256,
         real=source.real,
@@ -136,6 +138,7 @@ def validate(
         started=started,
         finished=datetime.now(UTC),
     )
+    return result.signed(signer) if signer else result
 
 
 def _source_result(source: Source) -> SourceResult:
@@ -306,7 +309,7 @@ class _Bench:
                     f"proof {proof.name} is {proof.verdict} without the patch, so stopping it shows nothing"
                 )
             elif cell is not Cell.STOPPED:
-                reasons.append(f"proof {proof.name} is {cell} with the patch")
+                reasons.append(f"proof {proof.name} with the patch: {cell}")
             else:
                 wanted = self._wanted(spec.fixed)
                 found = (differs(run, wanted) for run in self._patched_runs[proof.name, patch.name])

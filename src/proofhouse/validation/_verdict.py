@@ -62,7 +62,7 @@ def judge_proof(runs: Sequence[Observed], claim: CrashClaim, *, already_fixed: b
     if not crashes:
         odd = [outcome for outcome in outcomes if outcome is not Outcome.SILENT]
         if odd:
-            return Judgement(Verdict.NEEDS_HUMAN, f"no sanitizer report, but a run was {odd[0]}")
+            return Judgement(Verdict.NEEDS_HUMAN, f"no sanitizer report, but a run ended as {odd[0]}")
         if already_fixed:
             return Judgement(Verdict.ALREADY_FIXED, "silent in every run; the source already holds the fix")
         return Judgement(Verdict.NOT_REPRODUCED, "silent in every run")
@@ -108,7 +108,7 @@ def differs(execution: Execution, wanted: Wanted) -> str:
     if execution.outcome is Outcome.CRASHED and execution.report is not None:
         return f"crashed: {execution.report.crash_class}"
     if execution.outcome is not Outcome.SILENT:
-        return f"was {execution.outcome}"
+        return f"ended as {execution.outcome}"
     if execution.exit_code != wanted.exit_code:
         return f"ended with {execution.exit_code} instead of {wanted.exit_code}"
     for name, found, whole, part in (

@@ -75,11 +75,12 @@ def cli(
         result = validate(
             load_recipe(recipe),
             cache_dir=cache or default_cache(),
+            signer=key,
             on_progress=None if as_json else _show,
             offline=offline,
         )
         if out is not None:
-            _write(result, out, key)
+            _write(result, out)
     except RecipeError as error:
         raise BadRecipe(f"{recipe}: {error}") from error
     except (ValidationError, SandboxError, KeyProblem) as error:
@@ -93,12 +94,12 @@ def _show(progress: Progress) -> None:
     click.echo(f"  {progress.stage:<7} {progress.detail}", err=True)
 
 
-def _write(result: ValidationResult, out: Path, signer: Signer | None) -> None:
+def _write(result: ValidationResult, out: Path) -> None:
     with storage_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         (out / RESULT_FILE).write_text(json.dumps(result.to_record(), indent=2) + "\n")
-        if signer is not None:
-            (out / ENVELOPE_FILE).write_bytes(result.sign(signer).to_json())
+        if result.envelope is not None:
+            (out / ENVELOPE_FILE).write_bytes(result.envelope.to_json())
 
 
 def summary(result: ValidationResult) -> str:
