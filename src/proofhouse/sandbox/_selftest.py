@@ -8,6 +8,7 @@ floods, time limits) are in ``tests/sandbox``.
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import tempfile
@@ -198,6 +199,7 @@ def _host_canaries() -> Iterator[_Canaries]:
         socket.socket(socket.AF_INET, socket.SOCK_STREAM) as loopback,
         socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as abstract,
     ):
+        os.fchmod(file.fileno(), 0o644)  # so that only its absence can hide it
         loopback.bind(("127.0.0.1", 0))
         abstract.bind(f"\0{name}")
         for listener in (loopback, abstract):

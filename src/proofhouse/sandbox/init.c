@@ -324,28 +324,40 @@ static void accept_request(int control) {
     for (int i = 2; i < FD_COUNT; i++) close(fds[i]);
 }
 
-/* Private and shared memory of all processes, from /proc/PID/status. */
-static uint64_t process_bytes(void) {
-    uint64_t total = 0;
+static uint64_t field_kib(const char *text, const char *field) {
+    const char *at = strstr(text, field);
+    return at ? strtoull(at + strlen(field), NULL, 10) : 0;
+}
+
+/* Reads /proc/PID/NAME as a string; 0 when the process has gone or hides. */
+static int read_process_file(long pid, const char *name, char *text, size_t size) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%ld/%s", pid, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    ssize_t n = read(fd, text, size - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = 0;
+    return n > 0;
+}
+
+/* Private and shared memory of all processes. The resident sizes of /proc/PID/status are cheap but count a
+   page once for each process that shares it; the proportional ones of smaps_rollup count it once. */
+static uint64_t process_bytes(int proportional) {
+    uint64_t total_kib = 0;
     DIR *proc = opendir("/proc");
     if (!proc) _exit(1);
     for (struct dirent *e; (e = readdir(proc));) {
-        char path[64], text[4096];
+        char text[4096];
         long pid = strtol(e->d_name, NULL, 10);
         if (pid <= 1) continue;
-        snprintf(path, sizeof path, "/proc/%ld/status", pid);
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0) continue;
-        ssize_t n = read(fd, text, sizeof text - 1);
-        close(fd);
-        if (n <= 0) continue;
-        text[n] = 0;
-        const char *anon = strstr(text, "\nRssAnon:"), *shmem = strstr(text, "\nRssShmem:");
-        if (anon) total += strtoull(anon + 9, NULL, 10) * 1024;
-        if (shmem) total += strtoull(shmem + 10, NULL, 10) * 1024;
+        if (proportional && read_process_file(pid, "smaps_rollup", text, sizeof text))
+            total_kib += field_kib(text, "\nPss_Anon:") + field_kib(text, "\nPss_Shmem:");
+        else if (read_process_file(pid, "status", text, sizeof text))
+            total_kib += field_kib(text, "\nRssAnon:") + field_kib(text, "\nRssShmem:");
     }
     closedir(proc);
-    return total;
+    return total_kib * 1024;
 }
 
 static uint64_t file_system_bytes(char **mounts, int count) {
@@ -363,7 +375,8 @@ static void watch_memory(uint64_t limit_bytes, char **mounts, int count) {
     if (now_ms() < next_ms) return;
     next_ms = now_ms() + TICK_MS;
     uint64_t files = file_system_bytes(mounts, count);
-    if (files <= limit_bytes && process_bytes() + files <= limit_bytes) return;
+    if (files <= limit_bytes && process_bytes(0) + files <= limit_bytes) return;
+    if (files <= limit_bytes && process_bytes(1) + files <= limit_bytes) return;
     for (int i = 0; i < MAX_RUNNING; i++)
         if (table[i].pid) table[i].flags |= FLAG_MEMORY;
     kill(-1, SIGKILL);
