@@ -161,9 +161,25 @@ def test_a_rewritten_tile_contradicts_the_checkpoint(office: Office, bundle: Pat
     assert failures(office.reseal(bundle, {name: bytes(content)}))[0].file.startswith(LEDGER)
 
 
-def test_a_tile_beside_the_tree_is_named(office: Office, bundle: Path) -> None:
-    name = f"{LEDGER}/tile/1/000.p/1"
-    assert failures(office.reseal(bundle, {name: bytes(32)}))[0].file == name
+@pytest.mark.parametrize("tile", ["1/000.p/1", "0/000.p/7/x", "entries/000.p/6", "entries"])
+def test_a_tile_beside_the_tree_is_named(office: Office, bundle: Path, tile: str) -> None:
+    name = f"{LEDGER}/tile/{tile}"
+    assert failures(office.reseal(bundle, {name: b""}))[0].file == name
+
+
+def test_a_missing_tile_is_named(office: Office, bundle: Path) -> None:
+    name = f"{LEDGER}/tile/0/000.p/7"
+    assert failures(office.reseal(bundle, {name: None}))[0].file == name
+
+
+def test_a_policy_that_nests_without_end_is_refused(office: Office, bundle: Path) -> None:
+    lines = [
+        line for line in bytes(office.policy).decode().splitlines() if line.startswith(("log", "witness"))
+    ]
+    lines += [f"group g0 1 {next(iter(office.policy.witnesses))}"]
+    lines += [f"group g{number + 1} 1 g{number}" for number in range(3000)]
+    policy = "\n".join([*lines, "quorum g3000", ""]).encode()
+    assert failures(office.reseal(bundle, {f"{LEDGER}/policy": policy}))[0].file == f"{LEDGER}/policy"
 
 
 def test_a_missing_or_broken_file_of_a_ledger_is_named(office: Office, bundle: Path) -> None:

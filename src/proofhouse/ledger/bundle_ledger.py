@@ -121,13 +121,15 @@ def check_ledger(ledger: LedgerFiles, trust: Trust | None) -> Iterator[Proved]:
         BadManifest: A file is missing or has another form.
     """
     ledger.policy = _policy(ledger, trust)
-    _check_size(ledger, Checkpoint.of(Note.parse(ledger.file("checkpoint"))).size)
+    size = Checkpoint.of(Note.parse(ledger.file("checkpoint"))).size
+    _check_size(ledger, size)
+    ledger.tree = Tree(ledger.directory, size)
+    _check_tiles(ledger)
+    ledger.failing = f"{ledger.home}/checkpoint"
     ledger.lay_out()
     proven = audit(ledger.directory, ledger.policy).checkpoint
     if proven.origin != ledger.origin:
         raise NotProven(f"the checkpoint is of the log {proven.origin!r}, not of {ledger.origin!r}")
-    ledger.tree = Tree(ledger.directory, proven.size)
-    _check_tiles(ledger)
     ledger.leaves = [Leaf.from_bytes(entry) for entry in ledger.tree.entries()]
     witnesses = f"{len(proven.cosigned_s)} of {len(ledger.policy.witnesses)} witnesses cosigned"
     pinned = "" if trust is None else ", policy pinned by the verifier"
@@ -162,18 +164,17 @@ def _check_size(ledger: LedgerFiles, size: int) -> None:
 
 
 def _check_tiles(ledger: LedgerFiles) -> None:
-    tree = ledger.tree
-    expected = {tile_path("entries", index, width) for index, width in enumerate(tree.widths(0))}
+    """Require exactly the tiles of the checkpoint's tree: none missing, none beside them."""
+    tiles = {tile_path("entries", index, width) for index, width in enumerate(ledger.tree.widths(0))}
     level = 0
-    while widths := tree.widths(level):
-        expected |= {tile_path(level, index, width) for index, width in enumerate(widths)}
+    while widths := ledger.tree.widths(level):
+        tiles |= {tile_path(level, index, width) for index, width in enumerate(widths)}
         level += 1
-    below = f"{ledger.home}/"
-    for path in ledger.files:
-        inside = path.removeprefix(below)
-        if inside.startswith("tile/") and Path(inside) not in expected:
-            ledger.failing = path
-            raise NotProven("the tile does not belong to the checkpoint's tree")
+    expected = {f"{ledger.home}/{tile.as_posix()}" for tile in tiles}
+    found = {path for path in ledger.files if path.startswith(f"{ledger.home}/tile/")}
+    for path in sorted(expected ^ found):
+        ledger.failing = path
+        raise NotProven("the tile is missing" if path in expected else "the tile is no part of the tree")
 
 
 def _inspector_key(ledger: LedgerFiles, trust: Trust | None) -> bytes | None:

@@ -186,6 +186,10 @@ def _check_contents(
             yield from check_ledger(ledger, trust)
         except (LedgerError, BadManifest) as error:
             yield Proved(f"ledger {name}", False, str(error), ledger.failing)
+        except RecursionError:
+            yield Proved(
+                f"ledger {name}", False, "the policy's groups are nested too deeply", f"{ledger.home}/policy"
+            )
         else:
             ledgers[name] = ledger
     for listed in manifest.files:
