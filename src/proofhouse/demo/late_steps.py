@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import base64
-import json
+import tempfile
+import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from proofhouse.attest import Signer
 from proofhouse.demo.finding import Finding, example_finding, real_finding
 from proofhouse.demo.stage import CouldNot
 from proofhouse.validation.cli import ENVELOPE_FILE
@@ -184,9 +186,11 @@ def release(play: Play) -> Facts:
 def verify(play: Play) -> Facts:
     """Step 9: the inspector asks for exports and checks the bundle offline."""
     stage = play.stage
-    request = {"cases": [f"review:{play.memory['inquiry']}", f"case:{play.memory['case']}"]}
-    for house in ("office", "clearinghouse"):
-        stage.do("inspector", INSPECTOR, "oversight.ask_export", house=house, **request)
+    review, case = f"review:{play.memory['inquiry']}", f"case:{play.memory['case']}"
+    related = stage.ask("clearinghouse", COORDINATOR, "cases.related", case=play.memory["case"])
+    for house, cases in (("office", [review]), ("clearinghouse", [case, *related])):
+        origin = stage.house(house).log_origin
+        stage.do("inspector", INSPECTOR, "oversight.ask_export", house=house, origin=origin, cases=cases)
     play.settled("inspector", "office", "clearinghouse")
     stage.do("office", REVIEWER, "oversight.make_export")
     stage.do("clearinghouse", COORDINATOR, "oversight.make_export")
@@ -194,31 +198,47 @@ def verify(play: Play) -> Facts:
     bundle = stage.directory / "bundle.zip"
     stage.do("inspector", INSPECTOR, "oversight.write_combined_bundle", path=str(bundle))
     checked = stage.run_json("verify", str(bundle))
+    opened = _open_seal_again(play, bundle)
     play.remember(bundle=str(bundle))
     lines = [line for line in checked["lines"] if line["ok"]]
     return {
         "bundle": str(bundle),
         "bundle_bytes": bundle.stat().st_size,
         "lines": [line["line"] for line in lines],
-        "proved": f"bundle.zip verified offline: {len(lines)} lines proved, none failed",
+        "seal_opens": opened,
+        "proved": f"bundle.zip verified offline: {len(lines)} lines proved, none failed; the seal regenerates every item",
     }
+
+
+def _open_seal_again(play: Play, bundle: Path) -> str:
+    """As an outsider would: take seal and opening from the bundle and regenerate every item."""
+    with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(bundle) as archive:
+        seal, opening = (archive.extract(f"documents/bank-{name}.json", scratch) for name in ("seal", "opening"))
+        return play.stage.run("exam", "check-reveal", opening, "--seal", seal).strip()
 
 
 def run_agent(play: Play, directory: Path, trust: dict[str, Any]) -> Any:
     """Set the clinic's agent up once, enrol its key in the clinic's house, and run it as its own process."""
     stage = play.stage
-    directory.mkdir(exist_ok=True)
+    pins = stage.directory / "pins"
+    pins.mkdir(exist_ok=True)
     for name, content in trust["files"].items():
-        (directory / name).write_bytes(base64.b64decode(content))
+        (pins / name).write_bytes(base64.b64decode(content))
     config = directory / "agent.toml"
     if not config.exists():
         stage.run(
-            "agent", "init", str(directory),
+            "agent", "init",
+            "--dir", str(directory),
             "--member", "clinic",
+            "--audience", trust["audience"],
             "--director", trust["director_url"],
+            "--director-root", str(pins / "director-root.json"),
             "--image", trust["image_url"],
-            "--acknowledge-to", f"{stage.house('clinic').address}/acknowledgements/",
+            "--image-root", str(pins / "image-root.json"),
+            "--ledger-policy", str(pins / "ledger-policy"),
+            "--acknowledge", f"{stage.house('clinic').address}/acknowledgements/",
+            "--demo",
         )  # fmt: skip
-    key = json.loads(stage.run("agent", "status", "--config", str(config), "--json"))["public_key"]
+    key = Signer.load(directory / "keys" / "agent" / "member.pem").public.to_record()
     stage.do("clinic", CLINIC, "releases.enrol_agent", name="clinic-agent", public_key=key)
     return stage.run_json("agent", "run", "--config", str(config))

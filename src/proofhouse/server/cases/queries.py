@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proofhouse.server.accounts.gate import readable_by, visible
+from proofhouse.server.accounts.gate import access, readable_by, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.cases.models import Case, Patch, Report, ValidationRun
@@ -47,3 +47,11 @@ def cases(*, actor: Person) -> list[dict[str, Any]]:
         }
         for case in visible(actor, Case).select_related("entry")
     ]
+
+
+@question
+def related(*, actor: Person, case: str) -> list[str]:
+    """The ledger cases of a case's reports and of the validation that opened it."""
+    reports = visible(actor, Report).filter(case=access(actor, Case, id=case))
+    runs = visible(actor, ValidationRun).filter(report__in=reports).select_related("entry")
+    return sorted({f"report:{report.id}" for report in reports} | {run.entry.case for run in runs})

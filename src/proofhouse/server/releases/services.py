@@ -317,10 +317,12 @@ def _relay(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _clearinghouse() -> str:
-    release = Peer.objects.filter(introductions__0__purposes__contains="manifest").first()
-    if release is None:
+    directs = [
+        peer.name for peer in Peer.objects.all() if any("manifest" in entry["purposes"] for entry in peer.introductions)
+    ]
+    if not directs:
         raise ActError("no clearinghouse was introduced to this member", "unknown_house")
-    return release.name
+    return directs[0]
 
 
 @on_letter("deployment-acknowledgement")
