@@ -117,7 +117,7 @@ def test_a_name_that_would_break_a_note_is_refused(name: str) -> None:
         "te\rxt\n\n— name AAAAAAAA\n".encode(),
         "text\n\n— na+me AAAAAAAA\n".encode(),
         b"\xff\n\n" + "— name AAAAAAAA\n".encode(),
-        "text\n\n".encode() + "— name AAAAAAAA\n".encode() * 101,
+        b"text\n\n" + "— name AAAAAAAA\n".encode() * 101,
         b"a" * (1 << 20) + "\n\n— name AAAAAAAA\n".encode(),
     ],
 )

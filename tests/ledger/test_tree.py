@@ -172,7 +172,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tree, Naiv
     with open_log(directory) as log:
         for start, end in ((0, 1), (1, 255), (255, 513), (513, 65_536), (65_536, LARGE)):
             log.append(leaves[start:end])
-    yield Tree(directory, LARGE), Naive([bytes(leaf) for leaf in leaves])
+    return Tree(directory, LARGE), Naive([bytes(leaf) for leaf in leaves])
 
 
 def test_the_root_of_a_log_of_66000_entries_is_the_standards(large: tuple[Tree, Naive]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from proofhouse.attest import sha256_hex
 from proofhouse.ledger._checkpoint import Checkpoint
-from proofhouse.ledger._errors import Malformed, NotProven
+from proofhouse.ledger._errors import BrokenLog, Malformed, NotProven
 from proofhouse.ledger._files import Lock, write_durably
 from proofhouse.ledger._note import (
     LOG_KEY,
@@ -103,6 +103,10 @@ class Witness:
             return Answer(refusal.status, f"{refusal}\n".encode())
         except Malformed as error:
             return Answer(HTTPStatus.BAD_REQUEST, f"{error}\n".encode())
+        except (OSError, BrokenLog) as error:
+            return Answer(
+                HTTPStatus.INTERNAL_SERVER_ERROR, f"the witness cannot keep its state: {error}\n".encode()
+            )
 
     def latest(self, origin_hash: str) -> Answer:
         """The newest cosigned checkpoint of a log, for monitors.
