@@ -200,7 +200,9 @@ NOTIFICATION = LetterType(
 SBOM = LetterType(
     name="sbom",
     version=1,
-    summary="A member gives the clearinghouse the parts list of a system, so that it hears only what touches it.",
+    summary=(
+        "A member gives the clearinghouse the parts list of a system, so that it hears only what touches it."
+    ),
     body=record(
         {"name": line(), "format": one_of("cyclonedx"), "file": ENCLOSURE},
     ),
