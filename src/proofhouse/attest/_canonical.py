@@ -25,10 +25,14 @@ class BadJson(ValueError):
 def canonical(value: JsonValue) -> bytes:
     """The one canonical encoding of a JSON value (RFC 8785, JCS).
 
+    Whole floats from 2**53 up to 1e21 are refused besides: their text has neither point nor exponent, so a
+    reader takes it for an integer that JCS does not allow.
+
     Raises:
         NotCanonical: The value has none.
     """
     try:
+        _refuse_large_whole_floats(value)
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise NotCanonical(f"no canonical JSON form: {error}") from None
@@ -56,6 +60,20 @@ def parse_json(content: bytes) -> JsonValue:
 def sha256_hex(content: bytes) -> str:
     """SHA-256 of bytes in lower-case hexadecimal."""
     return hashlib.sha256(content).hexdigest()
+
+
+def _refuse_large_whole_floats(value: JsonValue) -> None:
+    if isinstance(value, float):
+        if 2**53 <= abs(value) < 1e21:
+            raise NotCanonical(
+                f"no canonical JSON form: {value} would be read back as an integer beyond 53 bits"
+            )
+    elif isinstance(value, dict):
+        for member in value.values():
+            _refuse_large_whole_floats(member)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _refuse_large_whole_floats(item)
 
 
 def _members(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
