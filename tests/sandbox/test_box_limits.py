@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import threading
 import time
 
@@ -123,6 +125,16 @@ def test_a_spinning_command_is_killed_in_time() -> None:
         assert result.timed_out
         assert (result.exit_code, result.signal) == (None, 9)
         assert 0.5 <= result.seconds < 1
+
+
+def test_a_lower_limit_of_the_host_holds() -> None:
+    script = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200));"
+        "from proofhouse.sandbox import open_box;"
+        "print(open_box().exec(['sh', '-c', 'ulimit -n']).stdout)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("b'200\\n'\n", "")
 
 
 def test_processor_time_is_bounded() -> None:

@@ -44,6 +44,7 @@ class Box:
         self.spec = spec
         self._death: str | None = None
         self._sending = threading.Lock()
+        self._ending = threading.Lock()
         self._holder = launch(spec)
         self._end = weakref.finalize(self, self._holder.end)
 
@@ -166,13 +167,14 @@ class Box:
     def kill(self, reason: str) -> None:
         """Kill everything in the box now; whoever still waits for it gets SandboxDead with this reason."""
         self._death = self._death or reason
-        if self._end.alive:
-            self._holder.kill()
+        with self._ending:
+            if self._end.alive:
+                self._holder.kill()
 
     def close(self) -> None:
         """Kill everything and give back what the host lent: descriptors, control groups. May be repeated."""
         self.kill("the box was closed")
-        with self._sending:
+        with self._ending, self._sending:
             self._end()
 
     def _request(
@@ -210,14 +212,21 @@ class Box:
                     raise SandboxDead(self._death)
                 exchange.send(self._holder.control, encoded)
             return exchange.run(stdin, output_bytes, request.wall_s + _ANSWER_GRACE_S)
-        except NoAnswer as error:
-            self.kill("the box stopped answering" if error.late else "process 1 of the box ended")
-            raise SandboxDead(self._death) from error
-        except ConnectionError as error:
-            self.kill("process 1 of the box ended")
-            raise SandboxDead(self._death) from error
+        except (NoAnswer, ConnectionError) as error:
+            raise SandboxDead(self._mourn(late=isinstance(error, NoAnswer) and error.late)) from error
         finally:
             exchange.close()
+
+    def _mourn(self, *, late: bool) -> str:
+        """Why the box is lost; it is killed, so that it cannot come back half alive."""
+        if late:
+            reason = "the box stopped answering"
+        elif self._holder.group.memory_kills():
+            reason = "process 1 of the box ended; the memory limit had been reached"
+        else:
+            reason = "process 1 of the box ended"
+        self.kill(reason)
+        return self._death or reason
 
     def _file_operation(self, request: Request, content: bytes, max_bytes: int) -> bytes:
         report, out, _, _ = self._ask(request, content, max_bytes)

@@ -162,8 +162,12 @@ static int get(const char *path, uint64_t max_bytes) {
     return copy_bytes(fd, 1, max_bytes);
 }
 
+/* A host's own hard limit may be lower than the one asked for; it cannot be raised, and it then holds. */
 static int limit(int what, uint64_t value) {
-    struct rlimit r = {.rlim_cur = value, .rlim_max = value};
+    struct rlimit r;
+    if (getrlimit(what, &r)) return -1;
+    if (r.rlim_max > value) r.rlim_max = value;
+    r.rlim_cur = r.rlim_max;
     return setrlimit(what, &r);
 }
 
