@@ -292,7 +292,9 @@ def test_a_writer_refuses_what_no_verifier_would_take(office: Office, tmp_path: 
     with pytest.raises(BadManifest, match="role export"):
         office.write(path, signer=Signer.generate("export", "other"))
     with pytest.raises(BundleRefused, match="two files"):
-        office.write(path, keys=[*office.keys, office.keys[0]])
+        office.write(
+            path, keys=[*office.keys, BundleKey("lab", "desk", frozenset({"exam"}), office.exam.public)]
+        )
     with pytest.raises((BundleRefused, BadManifest)):
         office.write(path, documents={"../up": b""})
     assert not path.exists()
@@ -319,3 +321,8 @@ def test_text_from_the_bundle_cannot_steer_the_terminal(office: Office, tmp_path
     bundle = office.write(tmp_path / "bundle.zip", exporter="office", exported_at=NOW)
     resealed = office.reseal(bundle, {"documents/advisories/ph-2026-000001.json": b"\x1b[2J"})
     assert "\x1b" not in run(resealed).output
+
+
+def test_a_letter_that_two_parties_kept_is_written_once(office: Office, tmp_path: Path) -> None:
+    twice = office.write(tmp_path / "bundle.zip", letters=[*office.letters(), *office.letters()])
+    assert twice.read_bytes() == office.write(tmp_path / "once.zip").read_bytes()

@@ -125,7 +125,8 @@ def write_bundle(
         keys: All public keys that statements and letters need.
         ledgers: The ledgers.
         statements: Signed statements.
-        letters: Letters, as their exact bytes; whole threads, since gaps are reported.
+        letters: Letters, as their exact bytes; whole threads, since gaps are reported. One that comes twice
+            is written once.
         documents: Other files, by relative path; only their digests are checked.
         expect: What must be true; `verify_bundle` checks it.
 
@@ -133,7 +134,7 @@ def write_bundle(
         The manifest that was signed.
 
     Raises:
-        BundleRefused: A name does not fit, or two files have one name.
+        BundleRefused: A name does not fit, or two different files have one name.
         BrokenLog: A ledger's files cannot be read.
         BadManifest: The signer's key is not among `keys` with the role `export`.
     """
@@ -181,9 +182,8 @@ def write_bundle(
 def _gather(named: Iterable[tuple[str, bytes]]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for name, content in named:
-        if name in files:
+        if files.setdefault(name, content) != content:
             raise BundleRefused(f"two files of the bundle would be {name}", name)
-        files[name] = content
     return files
 
 

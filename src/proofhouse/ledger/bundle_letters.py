@@ -137,7 +137,7 @@ def _carried_checkpoint(text: str | None, ledgers: Mapping[str, LedgerFiles]) ->
     state = f"checkpoint of {checkpoint.origin} at {checkpoint.size} entries"
     if checkpoint.size > ledger.tree.size:
         raise NotProven(
-            f"the letter carries a {state}; the bundle holds only {ledger.tree.size}: some are withheld"
+            f"the letter carries a {state}; the ledger here is an older one, with {ledger.tree.size}"
         )
     if not ledger.has_root(checkpoint):
         raise NotProven(f"the letter carries a {state} that is no state of the ledger here: two histories")
