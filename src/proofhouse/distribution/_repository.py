@@ -142,6 +142,19 @@ class Repository:
         meta = self._snapshot().meta.get(f"{role}.json")
         return 0 if meta is None else meta.version
 
+    def published_roles(self) -> dict[str, Root | Timestamp | Snapshot | Targets]:
+        """The current content of every role, by name; nothing is verified."""
+        snapshot = self._snapshot()
+        roles: dict[str, Root | Timestamp | Snapshot | Targets] = {
+            Root.type: self._root(),
+            Timestamp.type: self._read("timestamp.json", Timestamp).signed,
+            Snapshot.type: snapshot,
+        }
+        for name in sorted(snapshot.meta):
+            role = name.removesuffix(".json")
+            roles[role] = self._targets(role).signed
+        return roles
+
     def target_bytes(self, role: str, path: str) -> bytes:
         """A published target file.
 

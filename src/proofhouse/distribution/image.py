@@ -39,6 +39,8 @@ from proofhouse.distribution.paths import (
 
 GROUP_LIFETIME: Final = timedelta(days=180)
 VENDOR_LIFETIME: Final = timedelta(days=90)
+CLOCK_SKEW: Final = timedelta(hours=1)
+"""How far a vendor's clock may run ahead of the repository's."""
 MAX_TARGET_BYTES: Final = 512 << 20
 _GROUPS_ROLE: Final = "groups"
 
@@ -227,7 +229,7 @@ def _check_succession(signed: Targets, before: Targets | None, now: datetime) ->
         raise UploadRefused(f"version: expected {expected}, got {signed.version}")
     if signed.is_expired(now):
         raise UploadRefused(f"expires: {signed.expires:%Y-%m-%d %H:%M:%SZ} is past")
-    if signed.expires > now + VENDOR_LIFETIME:
+    if signed.expires > now + VENDOR_LIFETIME + CLOCK_SKEW:
         raise UploadRefused(f"expires: later than {VENDOR_LIFETIME.days} days from now")
     if signed.delegations is not None:
         raise UploadRefused("delegations: a vendor role may not delegate further")
