@@ -124,7 +124,7 @@ def test_a_spinning_command_is_killed_in_time() -> None:
         result = box.exec(["sh", "-c", "trap '' TERM INT HUP; while :; do :; done"], wall_s=0.5)
         assert result.timed_out
         assert (result.exit_code, result.signal) == (None, 9)
-        assert 0.5 <= result.seconds < 1
+        assert 0.5 <= result.seconds < 1.5
 
 
 def test_a_lower_limit_of_the_host_holds() -> None:
