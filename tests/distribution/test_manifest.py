@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -192,3 +194,14 @@ def test_a_patch_path_never_leaves_its_place(name: str) -> None:
 
 def test_a_group_depends_on_the_vendor_alone() -> None:
     assert (group_of("debian"), group_of("debian", 4)) == ("g05", "g01")
+
+
+def test_the_examples_in_the_specification_are_of_the_form() -> None:
+    page = (Path(__file__).parents[2] / "docs/spec/manifest.md").read_text(encoding="utf-8")
+    blocks = dict(re.findall(r"^```json (\w+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    manifest = Manifest.from_json(blocks["manifest"].encode())
+    listed = RevocationList.from_json(blocks["revocations"].encode())
+    assert manifest.to_json() == blocks["manifest"].replace("\n", "").encode()
+    assert (listed.audience, listed.version) == (manifest.audience, manifest.version)
+    assert bucket("clinic", manifest.items[0].id) == 13
+    assert group_of("debian") == manifest.items[0].image.path[:3]
