@@ -122,11 +122,9 @@ class Exchange:
             owner: uid and gid that the box has on the host. Pipes are given to it, so that a program can open
                 ``/dev/stdout`` and the like, which checks the pipe's owner.
         """
-        self._open: set[int] = set()
+        self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._open: set[int] = {their_channel := theirs.detach()}
         try:
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            self.channel = ours
-            self._open.add(their_channel := theirs.detach())
             stdin_read, self.stdin = self._pipe(owner)
             self.stdout, stdout_write = self._pipe(owner)
             self.stderr, stderr_write = self._pipe(owner)
@@ -161,8 +159,7 @@ class Exchange:
         """Close what is open; for an unanswered request this is its cancellation."""
         for fd in list(self._open):
             self._close(fd)
-        if hasattr(self, "channel"):
-            self.channel.close()
+        self.channel.close()
 
     def run(self, stdin: bytes, output_bytes: int, patience_s: float) -> tuple[Report, bytes, bytes, bool]:
         """Feed stdin, gather both outputs up to the cap (draining the rest), and wait for the report.
