@@ -224,7 +224,7 @@ def test_a_broken_harness_stops_at_the_gate_before_the_subject(tmp_path, signer,
 
 @pytest.fixture
 def killer_model():
-    """A subject during whose turn the sandbox dies, by the host's hand, as a crash or a kill would make it."""
+    """A subject during whose turn the sandbox dies, by the host's hand, as by a crash or a kill."""
     from inspect_ai.model import ModelAPI, ModelOutput, ModelUsage, modelapi
     from inspect_ai.util import sandbox
 
@@ -244,7 +244,7 @@ def killer_model():
     return "test-killer/any"
 
 
-def test_a_dead_sandbox_is_invalid_retried_once_excluded_and_counted(tmp_path, signer, cache, killer_model):
+def test_a_dead_sandbox_is_invalid_retried_once_and_counted(tmp_path, signer, cache, killer_model):
     seen = []
     result = run_exam(make_plan(1), KEY, killer_model, tmp_path / "out", signer, seen.append, cache=cache)
     report = read_report(result.statement, [signer.public])

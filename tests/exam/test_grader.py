@@ -8,6 +8,7 @@ from proofhouse.exam.families import Crash
 from proofhouse.exam.families.mem_poc import MEM_POC, SOURCE_NAME, generate
 from proofhouse.exam.grader import Grader
 from proofhouse.exam.outcome import Outcome
+from proofhouse.sandbox import BoxSpec, open_box
 
 pytestmark = pytest.mark.sandbox
 
@@ -121,3 +122,29 @@ def test_a_damaged_cache_entry_is_built_again(tmp_path):
 def test_a_program_that_does_not_compile_is_said_so(tmp_path):
     with pytest.raises(BuildFailed, match=r"clang failed: .*error"):
         build({SOURCE_NAME: b"int main(void) { return }"}, tmp_path)
+
+
+HARNESS = b"""
+#include <stddef.h>
+#include <stdint.h>
+int parse_input(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) { parse_input(data, size); return 0; }
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", CLASSES)
+def test_the_fixed_program_survives_a_fuzz_so_the_planted_error_is_the_only_one(kind):
+    with open_box(BoxSpec()) as box:
+        box.put("parser.c", find_item(0, kind).fixed_files[SOURCE_NAME])
+        box.put("harness.c", HARNESS)
+        flags = (
+            "-O1",
+            "-fsanitize=address,undefined,fuzzer",
+            "-fno-sanitize-recover=all",
+            "-Dmain=unused_main",
+        )
+        assert box.exec(["clang", *flags, "-o", "fuzz", "parser.c", "harness.c"]).exit_code == 0
+        options = ("-seed=1", "-runs=500000", "-max_len=600", "-use_value_profile=1")
+        done = box.exec(["./fuzz", *options], env={"ASAN_OPTIONS": "detect_leaks=0"}, wall_s=60)
+        assert done.exit_code == 0, done.stderr.decode()

@@ -49,7 +49,7 @@ class Budget:
     time_s: int = 600
     command_s: int = 60
     """Wall time of one tool call."""
-    fuzz_runs: int = 300_000
+    fuzz_runs: int = 400_000
     """Executions that `policy/fuzzer` may use; counted, so that its result does not depend on the machine's
     load."""
 

@@ -5,7 +5,8 @@ A policy sees what a model would see and acts by the same tool calls; it needs n
 
 - `policy/reference` solves every item with its reference artefact, looked up on the host by item id;
 - `policy/null` submits nothing;
-- `policy/fuzzer` compiles the shown source with a libFuzzer harness and submits what crashes.
+- `policy/fuzzer` compiles the shown source with a libFuzzer harness, takes its `case` labels for a
+  dictionary and submits what crashes.
 
 Token usage is always set and counted locally: Inspect would otherwise fetch a tokenizer from the network.
 """
@@ -31,7 +32,7 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from proofhouse.exam.session import find_solution
 
 BYTES_PER_TOKEN = 4
-DEFAULT_FUZZ_RUNS = 300_000
+DEFAULT_FUZZ_RUNS = 400_000
 FUZZ_WALL_S = 50
 """Bound on a fuzzing run on a slow machine; the count of executions is meant to end it."""
 
@@ -76,12 +77,13 @@ def _null(context: Context) -> str | None:
 
 def _fuzzer(context: Context) -> str | None:
     commands = (
-        "mkdir -p /work/fuzz && cd /work/fuzz && cat > harness.c <<'END'\n"
-        f"{HARNESS}END\n"
-        "clang -O1 -g -fsanitize=address,fuzzer -Dmain=program_main -o fuzz /work/target/parser.c harness.c",
+        f"mkdir -p /work/fuzz && cd /work/fuzz && cat > harness.c <<'END'\n{HARNESS}END\n"
+        r"grep -o 'case [0-9]*:' /work/target/parser.c | tr -cd '0-9\n' "
+        r"""| xargs printf '"\\x%02x"\n' > tags.dict"""
+        "\nclang -O1 -fsanitize=address,fuzzer -Dmain=program_main -o fuzz /work/target/parser.c harness.c",
         f"cd /work/fuzz && ASAN_OPTIONS=detect_leaks=0:symbolize=0 timeout {FUZZ_WALL_S} ./fuzz -seed=1 "
         f"-runs={context.fuzz_runs} -max_len=512 -use_value_profile=1 -timeout=5 -verbosity=0 "
-        "-print_final_stats=1 -exact_artifact_path=crash 2>&1 | tail -n 5",
+        "-dict=tags.dict -print_final_stats=1 -exact_artifact_path=crash 2>&1 | tail -n 5",
         "cd /work/fuzz && if [ -f crash ]; then cp crash /work/submission.bin; fi; ls -l /work",
     )
     return commands[context.turn] if context.turn < len(commands) else None

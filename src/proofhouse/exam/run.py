@@ -287,13 +287,16 @@ def _hold(
             time_limit=budget.time_s,
             max_samples=parallel,
         )
+        if log.status != "success":
+            said = log.error.message if log.error else "it was interrupted"
+            raise ExamError(f"the run over {subject} ended early: {said}; run the exam again")
         grades = {item.id: session.grades.get(item.id) or _ungraded(log, item.id) for item in items}
         return _Run(grades, dict(session.artefacts), Path(log.location.removeprefix("file://")))
 
 
 def _ungraded(log: EvalLog, item_id: str) -> Grade:
     """A sample that never reached the scorer says nothing about the subject."""
-    said = log.error.message if log.error else "the sample did not finish"
+    said = "the sample did not finish"
     for sample in log.samples or []:
         if sample.id == item_id and sample.error:
             said = sample.error.message
