@@ -26,7 +26,7 @@ lint: setup  ## style, types, import contracts
 	@.venv/bin/ruff check src tests benchmarks
 	@.venv/bin/ruff format --check src tests benchmarks
 	@.venv/bin/mypy
-	@.venv/bin/lint-imports --config pyproject.toml
+	@.venv/bin/lint-imports
 
 bench: setup  ## every benchmark, quickly
 	@for b in benchmarks/[a-z]*.py; do echo "== $$b"; $(PY) $$b --quick || exit 1; done

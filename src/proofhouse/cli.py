@@ -17,7 +17,10 @@ _NOUNS: dict[str, tuple[str, str]] = {
     "law": ("proofhouse.law.cli", "What appears to apply, by when, and which clocks an incident starts."),
     "ledger": ("proofhouse.ledger.cli", "Witness, audit and read transparency logs."),
     "letters": ("proofhouse.letters.cli", "Read and verify letters between houses."),
-    "match": ("proofhouse.matching.cli", "Which components of an SBOM an advisory touches: yes, no or unknown."),
+    "match": (
+        "proofhouse.matching.cli",
+        "Which components of an SBOM an advisory touches: yes, no or unknown.",
+    ),
     "release": ("proofhouse.distribution.cli", "Sign and inspect released patches."),
     "sandbox": ("proofhouse.sandbox.cli", "Prove and use the sandbox."),
     "up": ("proofhouse.demo.up", "Serve the portal of one house on 127.0.0.1."),
@@ -33,10 +36,10 @@ class CouldNot(click.ClickException):
 
 
 class _Rooms(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click calls it so
         return sorted(_NOUNS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click calls it so
         if cmd_name not in _NOUNS:
             return None
         module, _ = _NOUNS[cmd_name]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -56,7 +56,7 @@ class PublicKey:
         """
         try:
             key = serialization.load_der_public_key(spki)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise KeyProblem(f"not a public key: {error}") from None
         if not isinstance(key, Ed25519PublicKey):
             raise KeyProblem("not an Ed25519 public key")
@@ -148,7 +148,7 @@ class Signer:
         demo = text.startswith(_DEMO_LINE)
         try:
             key = serialization.load_pem_private_key(text.removeprefix(_DEMO_LINE).encode(), password=None)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise KeyProblem(f"key file {path} holds no private key: {error}") from None
         if not isinstance(key, Ed25519PrivateKey):
             raise KeyProblem(f"key file {path} holds no Ed25519 key")

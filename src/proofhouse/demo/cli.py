@@ -54,7 +54,7 @@ def _prepare(directory: Path, fresh: bool) -> _State:
         raise CommandCouldNot(f"{directory} holds something else than a demo; choose another --house")
     if fresh and (directory / STATE).exists():
         raise CommandCouldNot(
-            f"{directory} holds a demo already; remove it yourself (rm -r {directory}) or leave out --fresh to continue it"
+            f"{directory} holds a demo already; remove it yourself, or leave out --fresh to continue it"
         )
     directory.mkdir(parents=True, exist_ok=True)
     state = _State(directory)
@@ -77,33 +77,48 @@ def _play(play: Play, state: _State, console: Console) -> list[dict[str, Any]]:
             facts: Facts = step(play)
             state.done[key] = {"seconds": round(time.monotonic() - began, 2), "facts": facts}
             state.save()
-            console.print(f"    [green]proved[/green] in {state.done[key]['seconds']} s: {_short(facts)}", highlight=False)
+            console.print(
+                f"    [green]proved[/green] in {state.done[key]['seconds']} s: {_short(facts)}",
+                highlight=False,
+            )
         told.append({"n": number, "name": name, "ok": True, **state.done[key]})
     return told
 
 
 def _short(facts: Facts) -> str:
     told = facts.get("proved")
-    return str(told) if told else ", ".join(f"{name} {value}" for name, value in facts.items() if not isinstance(value, dict | list))
+    return (
+        str(told)
+        if told
+        else ", ".join(
+            f"{name} {value}" for name, value in facts.items() if not isinstance(value, dict | list)
+        )
+    )
 
 
 @click.command()
 @click.option(
-    "--house", "directory", type=click.Path(path_type=Path), default=Path("house"), show_default=True,
+    "--house",
+    "directory",
+    type=click.Path(path_type=Path),
+    default=Path("house"),
+    show_default=True,
     help="Where the seven houses lie; a demo that was interrupted there is continued.",
 )
 @click.option("--model", default="policy/fuzzer", show_default=True, help="Any Inspect model string.")
 @click.option("--fresh", is_flag=True, help="Refuse to continue: there must be no demo in the directory yet.")
 @click.option("--json", "report", type=click.Path(path_type=Path), help="Write what was proved to this file.")
 @click.option(
-    "--cache", type=click.Path(path_type=Path), help="Where builds and sources are kept. Default: ~/.cache/proofhouse."
+    "--cache",
+    type=click.Path(path_type=Path),
+    help="Where builds and sources are kept. Default: ~/.cache/proofhouse.",
 )
 def cli(directory: Path, model: str, fresh: bool, report: Path | None, cache: Path | None) -> None:
     """One line through seven houses: a model goes in, an installed patch comes out, on a real CVE.
 
     Nine steps, each real: a lab inquires, an office seals an exam and runs it in a sandbox, an authority labels the
-    model; two reports on libxml2 are proved by execution and become one case; an advisory, a match, a signed patch that a
-    member's agent verifies; and a bundle that an inspector checks offline.
+    model; two reports on libxml2 are proved by execution and become one case; an advisory, a match, a signed patch that
+    a member's agent verifies; and a bundle that an inspector checks offline.
     """
     console = Console(stderr=True)
     state = _prepare(directory, fresh)
@@ -121,7 +136,9 @@ def cli(directory: Path, model: str, fresh: bool, report: Path | None, cache: Pa
         f"\n[bold]Nine steps done[/bold] in {time.monotonic() - began:.0f} s"
         + ("" if real else "; step 5 used our example program, not a real CVE")
     )
-    console.print(f"The inspector's bundle: {state.memory['bundle']}\nLook around: proofhouse up --house {directory} --as office")
+    console.print(
+        f"The inspector's bundle: {state.memory['bundle']}\nLook around: proofhouse up --house {directory} --as office"
+    )
 
 
 def _saying(console: Console) -> Any:
@@ -133,9 +150,8 @@ def _write(report: Path | None, ok: bool, state: _State, seconds: float, told: l
         return
     report.write_text(
         json.dumps(
-            {"ok": ok, "real": bool(state.memory.get("real")), "seconds": round(seconds, 2), "steps": told}, indent=1
+            {"ok": ok, "real": bool(state.memory.get("real")), "seconds": round(seconds, 2), "steps": told},
+            indent=1,
         )
         + "\n"
     )
-
-

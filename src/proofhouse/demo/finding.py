@@ -84,7 +84,9 @@ class Finding:
 
     def sbom(self, member: str) -> bytes:
         """The parts list of a member."""
-        return (ROOT / "examples" / "sboms" / f"{member}{'' if self.real else '-example'}.cdx.json").read_bytes()
+        return (
+            ROOT / "examples" / "sboms" / f"{member}{'' if self.real else '-example'}.cdx.json"
+        ).read_bytes()
 
 
 def real_finding(cache: Path) -> Finding:
@@ -119,7 +121,9 @@ def _content(ref: FileRef, recipe: Recipe, source: Source) -> bytes:
             return _member(archive, str(ref.path))
         for name in archive.getnames():
             if name.startswith("debian/patches/"):
-                added = _added_file(_member(archive, name) if archive.getmember(name).isfile() else b"", str(ref.path))
+                added = _added_file(
+                    _member(archive, name) if archive.getmember(name).isfile() else b"", str(ref.path)
+                )
                 if added is not None:
                     return added
     raise CouldNot(f"{ref.path} is in no patch of {source.name} {source.version}")

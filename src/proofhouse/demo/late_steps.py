@@ -13,8 +13,19 @@ from typing import Any
 from proofhouse.attest import Signer
 from proofhouse.demo.finding import Finding, example_finding, real_finding
 from proofhouse.demo.stage import CouldNot
+from proofhouse.demo.steps import (
+    CLINIC,
+    COORDINATOR,
+    INSPECTOR,
+    LAB,
+    MAINTAINER,
+    REVIEWER,
+    UTILITY,
+    Facts,
+    Play,
+    _b64,
+)
 from proofhouse.validation.cli import ENVELOPE_FILE
-from proofhouse.demo.steps import CLINIC, COORDINATOR, INSPECTOR, LAB, MAINTAINER, REVIEWER, UTILITY, Facts, Play, _b64
 
 
 def validation(play: Play) -> Facts:
@@ -25,7 +36,9 @@ def validation(play: Play) -> Facts:
     for (house, actor), report in zip((("lab", LAB), ("utility", UTILITY)), finding.reports, strict=True):
         stage.do(house, actor, "cases.send_report", clearinghouse="clearinghouse", **report)
     play.settled("lab", "utility", "clearinghouse")
-    play.say(f"two reports received; building {finding.product['name']} vulnerable and fixed, and running the proofs")
+    play.say(
+        f"two reports received; building {finding.product['name']} vulnerable and fixed, and running the proofs"
+    )
     out = clearinghouse.work / "validation"
     result = stage.run_json(
         "validate", str(finding.recipe),
@@ -116,7 +129,8 @@ def advisory(play: Play) -> Facts:
         "advisory": number,
         "embargo": "set, accepted, lifted",
         "provider_files": checked["files"],
-        "proved": f"{number} published as CSAF 2.0 and OSV, schema-checked and signed, {checked['files']} files in the provider directory",
+        "proved": f"{number} published as CSAF 2.0 and OSV, schema-checked and signed; "
+        f"{checked['files']} files in the provider directory",
     }
 
 
@@ -124,9 +138,17 @@ def match(play: Play) -> Facts:
     """Step 7: only the member whose parts list holds the affected version is told."""
     stage = play.stage
     finding = Finding.again(Path(play.memory["finding"]), stage.cache)
-    for house, actor, name in (("clinic", CLINIC, "imaging gateway"), ("utility", UTILITY, "metering head-end")):
+    for house, actor, name in (
+        ("clinic", CLINIC, "imaging gateway"),
+        ("utility", UTILITY, "metering head-end"),
+    ):
         stage.do(
-            house, actor, "members.send_sbom", clearinghouse="clearinghouse", name=name, content=_b64(finding.sbom(house))
+            house,
+            actor,
+            "members.send_sbom",
+            clearinghouse="clearinghouse",
+            name=name,
+            content=_b64(finding.sbom(house)),
         )
     play.settled("clinic", "utility", "clearinghouse")
     stage.do("clearinghouse", COORDINATOR, "members.match_advisory", advisory=play.memory["advisory"])
@@ -138,11 +160,14 @@ def match(play: Play) -> Facts:
     }
     unknown = [row for row in matches if row["answer"] == "unknown"]
     if told != {"clinic": 1, "utility": 0} or not unknown:
-        raise CouldNot(f"expected the clinic alone to be told and one unknown; got {told}, {len(unknown)} unknown")
+        raise CouldNot(
+            f"expected the clinic alone to be told and one unknown; got {told}, {len(unknown)} unknown"
+        )
     return {
         "notified": told,
         "matches": matches,
-        "proved": f"the clinic is told, the utility hears nothing; {unknown[0]['component']} {unknown[0]['version']} comes out as unknown",
+        "proved": "the clinic is told, the utility hears nothing; "
+        f"{unknown[0]['component']} {unknown[0]['version']} comes out as unknown",
     }
 
 
@@ -157,7 +182,12 @@ def release(play: Play) -> Facts:
     stage.do("clearinghouse", COORDINATOR, "releases.direct_patch", advisory=play.memory["advisory"])
     live = stage.until(
         lambda: next(
-            (row for row in stage.ask("clearinghouse", COORDINATOR, "releases.releases") if row["manifest_version"]), None
+            (
+                row
+                for row in stage.ask("clearinghouse", COORDINATOR, "releases.releases")
+                if row["manifest_version"]
+            ),
+            None,
         ),
         "the director to name the patch",
     )
@@ -179,7 +209,7 @@ def release(play: Play) -> Facts:
         "sha256": live["sha256"],
         "agent": answer,
         "acknowledgements": received,
-        "proved": "the agent verified vendor, director and ledger proof, staged the patch and signed its acknowledgement",
+        "proved": "the agent verified vendor, director and ledger proof, staged the patch and signed its answer",
     }
 
 
@@ -188,7 +218,10 @@ def verify(play: Play) -> Facts:
     stage = play.stage
     review, case = f"review:{play.memory['inquiry']}", f"case:{play.memory['case']}"
     related = stage.ask("clearinghouse", COORDINATOR, "cases.related", case=play.memory["case"])
-    for house, cases in (("office", [review]), ("clearinghouse", [case, *related])):
+    for house, cases in (
+        ("office", [review, play.memory["second_case"]]),
+        ("clearinghouse", [case, *related]),
+    ):
         origin = stage.house(house).log_origin
         stage.do("inspector", INSPECTOR, "oversight.ask_export", house=house, origin=origin, cases=cases)
     play.settled("inspector", "office", "clearinghouse")
@@ -206,14 +239,16 @@ def verify(play: Play) -> Facts:
         "bundle_bytes": bundle.stat().st_size,
         "lines": [line["line"] for line in lines],
         "seal_opens": opened,
-        "proved": f"bundle.zip verified offline: {len(lines)} lines proved, none failed; the seal regenerates every item",
+        "proved": f"bundle.zip verified offline: {len(lines)} lines proved, none failed; the seal opens",
     }
 
 
 def _open_seal_again(play: Play, bundle: Path) -> str:
     """As an outsider would: take seal and opening from the bundle and regenerate every item."""
     with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(bundle) as archive:
-        seal, opening = (archive.extract(f"documents/bank-{name}.json", scratch) for name in ("seal", "opening"))
+        seal, opening = (
+            archive.extract(f"documents/bank-{name}.json", scratch) for name in ("seal", "opening")
+        )
         return play.stage.run("exam", "check-reveal", opening, "--seal", seal).strip()
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,12 @@ class Stage:
         logs.mkdir(parents=True, exist_ok=True)
         with (logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(), start_new_session=True
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.environment(),
+                start_new_session=True,
             )
         self._processes[name] = process
         return process
@@ -74,10 +80,12 @@ class Stage:
     def open_doors(self) -> None:
         """Start the process of each house and wait until it answers."""
         for name in CAST:
-            self.start(name, [sys.executable, "-m", "proofhouse.cli", "house", "run", str(self.directory / name)])
+            self.start(
+                name, [sys.executable, "-m", "proofhouse.cli", "house", "run", str(self.directory / name)]
+            )
         for name, part in CAST.items():
             self.until(
-                lambda name=name, part=part: self.ask(name, part.people[0].email, "engine.standing"),
+                partial(self.ask, name, part.people[0].email, "engine.standing"),
                 f"the house {name} to answer (see {self.directory / 'logs' / f'{name}.log'})",
                 START_S,
             )
@@ -96,7 +104,9 @@ class Stage:
 
     def open_witness(self, port: int) -> None:
         """Start the witness of all seven ledgers and write each house's policy, which asks for its cosignature."""
-        keys = {name: log_key(self.house(name).log_origin, _log_signer(self.house(name)).public) for name in CAST}
+        keys = {
+            name: log_key(self.house(name).log_origin, _log_signer(self.house(name)).public) for name in CAST
+        }
         argv = [sys.executable, "-m", "proofhouse.cli", "ledger", "witness", "--demo"]
         argv += ["--dir", str(self.directory / "witness"), "--port", str(port), "--name", WITNESS]
         argv += [word for key in keys.values() for word in ("--log-key", str(key))]
@@ -118,7 +128,9 @@ class Stage:
         """Have a person of a house do an act, once."""
         self._acts += 1
         key = f"demo/{self._step}/{self._acts}/{act}"
-        return request(self.house(name).control_socket, {"do": act, "actor": actor, "with": arguments, "key": key})
+        return request(
+            self.house(name).control_socket, {"do": act, "actor": actor, "with": arguments, "key": key}
+        )
 
     def ask(self, name: str, actor: str, question: str, /, **arguments: Any) -> Any:
         """Ask a house what a person of it may see."""
@@ -144,7 +156,9 @@ class Stage:
                     return value
             for name, process in self._processes.items():
                 if process.poll() is not None:
-                    raise CouldNot(f"{name} has ended by itself; see {self.directory / 'logs' / f'{name}.log'}")
+                    raise CouldNot(
+                        f"{name} has ended by itself; see {self.directory / 'logs' / f'{name}.log'}"
+                    )
             time.sleep(0.05)
         raise CouldNot(f"waited {patience_s:.0f} s for {what}{problem}")
 
@@ -163,7 +177,9 @@ class Stage:
         )
         if done.returncode not in ok:
             said = (done.stderr or done.stdout).decode(errors="replace").strip()
-            raise CouldNot(said.removeprefix("Error: ") or f"proofhouse {arguments[0]} ended with {done.returncode}")
+            raise CouldNot(
+                said.removeprefix("Error: ") or f"proofhouse {arguments[0]} ended with {done.returncode}"
+            )
         return done.stdout.decode()
 
     def run_json(self, *arguments: str, ok: tuple[int, ...] = (0,)) -> Any:

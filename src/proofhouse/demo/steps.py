@@ -114,7 +114,8 @@ def open_houses(play: Play) -> Facts:
         "people": sum(len(part.people) for part in CAST.values()),
         "introductions": 2 * len(KNOWS),
         "witness": WITNESS,
-        "proved": f"{len(CAST)} houses open, each with its own ledger and process; {2 * len(KNOWS)} introductions; one witness",
+        "proved": f"{len(CAST)} houses open, each with its own ledger and process; "
+        f"{2 * len(KNOWS)} introductions; one witness",
     }
 
 
@@ -148,7 +149,9 @@ def review(play: Play) -> Facts:
     stage.run("exam", "plan", "--items", "12", "--out", str(plan))
     stage.run("exam", "seal", "--plan", str(plan), "--bank-key", str(key), "--out", str(seal_file))
     commitments = json.loads(seal_file.read_text())
-    seal = stage.do("office", AUTHORITY, "exams.seal_bank", case=f"review:{inquiry}", commitments=commitments)["id"]
+    seal = stage.do(
+        "office", AUTHORITY, "exams.seal_bank", case=f"review:{inquiry}", commitments=commitments
+    )["id"]
     play.settled("office")
     window = stage.do("office", REVIEWER, "reviews.open_window", inquiry=inquiry, days=30)["id"]
     play.settled("office", "lab")
@@ -163,6 +166,8 @@ def review(play: Play) -> Facts:
         "bank_root_sha256": commitments["bank_root_sha256"],
         "rule_sha256": commitments["rule_sha256"],
         "sealed_before_access": True,
+        "proved": f"agreement accepted; {commitments['items']} items and the rule sealed in the ledger "
+        "before the 30-day window opened",
     }
 
 
@@ -178,21 +183,36 @@ def determination(play: Play) -> Facts:
     stage.do("office", REVIEWER, "reviews.close_window", inquiry=play.memory["inquiry"])
     opening_file = stage.house("office").work / "opening.json"
     stage.run(
-        "exam", "open-seal", "--plan", play.memory["plan"], "--bank-key", play.memory["bank_key"], "--out",
+        "exam",
+        "open-seal",
+        "--plan",
+        play.memory["plan"],
+        "--bank-key",
+        play.memory["bank_key"],
+        "--out",
         str(opening_file),
     )
     stage.do(
-        "office", AUTHORITY, "exams.open_seal", seal=play.memory["seal"], opening=json.loads(opening_file.read_text())
+        "office",
+        AUTHORITY,
+        "exams.open_seal",
+        seal=play.memory["seal"],
+        opening=json.loads(opening_file.read_text()),
     )
     play.settled("office", "lab")
     made = stage.ask("office", AUTHORITY, "reviews.determinations")
     told = stage.ask("lab", LAB, "reviews.determinations")
+    if len(made) != 2 or len(told) != 1 or made[0]["rule_sha256"] != made[1]["rule_sha256"]:
+        raise CouldNot("expected two determinations by one rule, and one notice at the lab")
+    play.remember(second_case=second["case"])
     return {
         "determinations": made,
         "notice_at_lab": [row["label"] for row in told],
         "never_submitted": {"model": "policy/reference", "verdict": second["verdict"]},
-        "same_rule": True,
+        "same_rule_sha256": made[0]["rule_sha256"],
         "seal_opened": True,
+        "proved": f"{play.model} is {made[0]['label']}, and the lab has the notice; "
+        f"a model that nobody submitted is {made[1]['label']} by the same rule; the seal is open",
     }
 
 
@@ -205,20 +225,36 @@ def _run_exam(play: Play, model: str, name: str) -> Facts:
     stage = play.stage
     office = stage.house("office")
     out = office.work / f"exam-{name}"
+    subject = sha256_hex(f"endpoint:{model}".encode())
     result = stage.run_json(
         "exam", "run",
         "--plan", play.memory["plan"],
         "--bank-key", play.memory["bank_key"],
         "--model", model,
-        "--subject", sha256_hex(f"endpoint:{model}".encode()),
+        "--subject", subject,
         "--out", str(out),
         "--signer", str(next((office.keys / "exam").glob("*.pem"))),
     )  # fmt: skip
     envelope = Path(result["statement"]).read_bytes()
+    case = f"review:{play.memory['inquiry']}" if name == "first" else f"model:{subject[:32]}"
     accepted = stage.do(
-        "office", REVIEWER, "exams.accept_statement", seal=play.memory["seal"], envelope=_b64(envelope)
+        "office",
+        REVIEWER,
+        "exams.accept_statement",
+        seal=play.memory["seal"],
+        case=case,
+        envelope=_b64(envelope),
     )["id"]
     play.settled("office")
     if name == "first":
         play.remember(statement=accepted)
-    return {**result["summary"], "sha256": accepted}
+    summary = result["summary"]
+    estimate = summary["estimate"]
+    return {
+        **summary,
+        "sha256": accepted,
+        "case": case,
+        "proved": f"reference solved all, null none, {model} {summary['outcomes']['pass']} of {summary['items']}; "
+        f"ability {estimate['ability']:+.2f} ({estimate['low']:+.2f} to {estimate['high']:+.2f}), "
+        f"verdict {summary['verdict']}",
+    }

@@ -14,8 +14,12 @@ from proofhouse.server.house import HouseError, load_house
 
 
 @click.command()
-@click.option("--house", "directory", type=click.Path(path_type=Path), default=Path("house"), show_default=True)
-@click.option("--as", "name", type=click.Choice(list(CAST)), default="office", show_default=True, help="Whose house.")
+@click.option(
+    "--house", "directory", type=click.Path(path_type=Path), default=Path("house"), show_default=True
+)
+@click.option(
+    "--as", "name", type=click.Choice(list(CAST)), default="office", show_default=True, help="Whose house."
+)
 def cli(directory: Path, name: str) -> None:
     """Serve the portal of one house on 127.0.0.1 until interrupted.
 

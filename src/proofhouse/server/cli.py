@@ -20,7 +20,9 @@ def cli() -> None:
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--name", required=True, help="Slug by which other houses write to it.")
 @click.option("--title", required=True, help="The organisation's name.")
-@click.option("--desk", "desks", multiple=True, required=True, type=click.Choice([desk.value for desk in Desk]))
+@click.option(
+    "--desk", "desks", multiple=True, required=True, type=click.Choice([desk.value for desk in Desk])
+)
 @click.option("--port", default=8100, show_default=True, help="Loopback port of its web server.")
 @click.option("--steward", required=True, help='Who introduces other houses: "Name <e-mail>".')
 def open_(directory: Path, name: str, title: str, desks: tuple[str, ...], port: int, steward: str) -> None:

@@ -121,13 +121,22 @@ def create_house(
         HouseError: The name is no slug, no desk is given, or the directory holds a house already.
     """
     if not _SLUG.fullmatch(name):
-        raise HouseError(f"house name {name!r}: lower-case letters, digits and dashes only, 2 to 31 characters")
+        raise HouseError(
+            f"house name {name!r}: lower-case letters, digits and dashes only, 2 to 31 characters"
+        )
     if not desks:
         raise HouseError(f"house {name}: switch on at least one desk")
     file = directory / "house.toml"
     if file.exists():
         raise HouseError(f"{directory} holds a house already")
-    for part, mode in (("", 0o755), ("keys", 0o700), ("run", 0o700), ("work", 0o700), ("logs", 0o700), ("blobs", 0o700)):
+    for part, mode in (
+        ("", 0o755),
+        ("keys", 0o700),
+        ("run", 0o700),
+        ("work", 0o700),
+        ("logs", 0o700),
+        ("blobs", 0o700),
+    ):
         (directory / part).mkdir(parents=True, exist_ok=True)
         (directory / part).chmod(mode)
     text = "".join(
@@ -179,3 +188,17 @@ def current_house() -> House | None:
     """The house that this process serves, from `PROOFHOUSE_HOUSE`; None outside a house."""
     directory = os.environ.get("PROOFHOUSE_HOUSE")
     return load_house(Path(directory)) if directory else None
+
+
+def this_house() -> House:
+    """The house that this process serves.
+
+    Raises:
+        HouseError: The process was started outside a house.
+    """
+    from django.conf import settings
+
+    house: House | None = settings.HOUSE
+    if house is None:
+        raise HouseError("this process serves no house; set PROOFHOUSE_HOUSE to its directory")
+    return house

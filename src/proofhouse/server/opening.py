@@ -1,21 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening a house: directory, keys, database, people. Runs before the house's process starts."""
+"""Opening a house: its directory, keys and people; its process makes the database when it starts."""
 
 from __future__ import annotations
 
 import json
 import os
 import secrets
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from proofhouse.attest import Signer
 from proofhouse.server.house import Desk, House, create_house
-from proofhouse.server.process import enter
 
 _KEYS: dict[str, frozenset[Desk]] = {
     "letters": frozenset(Desk),
@@ -26,6 +22,10 @@ _KEYS: dict[str, frozenset[Desk]] = {
     "validation": frozenset({Desk.CLEARINGHOUSE}),
 }
 """Which desks need a key of which role."""
+
+
+PEOPLE = "opening.json"
+"""The people of a new house, until its process has entered them."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def open_house(
     people: Sequence[NewPerson],
     demo: bool,
 ) -> House:
-    """Lay out a house with its keys, database and people.
+    """Lay out a house with its keys and people.
 
     Args:
         directory: Where it goes; must not hold a house yet.
@@ -67,11 +67,8 @@ def open_house(
             Signer.generate(role, name, demo=demo).save(house.keys)
     _secret(house.keys / "web" / "secret", secrets.token_hex(32).encode())
     _secret(house.keys / "inspection" / "epoch-1", secrets.token_bytes(32))
-    entries = json.dumps([{"email": p.email, "name": p.name, "roles": list(p.roles)} for p in people])
-    # Django can be set up for one house only in a process, so the database is made in a process of its own.
-    subprocess.run(
-        [sys.executable, "-m", "proofhouse.server.opening", str(house.directory)], input=entries.encode(), check=True
-    )
+    entries = [{"email": person.email, "name": person.name, "roles": list(person.roles)} for person in people]
+    _secret(house.directory / PEOPLE, json.dumps(entries).encode())
     return house
 
 
@@ -82,21 +79,24 @@ def _secret(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _make_database(directory: Path, people: Sequence[dict[str, Any]]) -> None:
-    enter(directory)
+def prepare_database(house: House) -> None:
+    """Bring the database of the house that this process serves up to date, and enter its first people."""
     from django.core.management import call_command
     from django.db import transaction
 
     from proofhouse.server.accounts.models import Membership, Person
 
     call_command("migrate", interactive=False, verbosity=0)
+    waiting = house.directory / PEOPLE
+    if not waiting.exists():
+        return
     with transaction.atomic():
-        for entry in people:
-            person = Person.objects.create(email=entry["email"], name=entry["name"])
-            person.set_unusable_password()
-            person.save(update_fields=["password"])
-            Membership.objects.bulk_create([Membership(person=person, role=role) for role in entry["roles"]])
-
-
-if __name__ == "__main__":
-    _make_database(Path(sys.argv[1]), json.load(sys.stdin))
+        for entry in json.loads(waiting.read_bytes()):
+            person, new = Person.objects.get_or_create(email=entry["email"], defaults={"name": entry["name"]})
+            if new:
+                person.set_unusable_password()
+                person.save(update_fields=["password"])
+                Membership.objects.bulk_create(
+                    [Membership(person=person, role=role) for role in entry["roles"]]
+                )
+    waiting.unlink()

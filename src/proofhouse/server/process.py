@@ -10,7 +10,7 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
-from proofhouse.server.house import House, load_house
+from proofhouse.server.house import House, load_house, this_house
 
 
 class _HouseServer(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no types
@@ -36,33 +36,18 @@ class _HouseServer(BaseApplication):  # type: ignore[misc]  # gunicorn publishes
                 self.cfg.set(name, value)
 
     def load(self) -> Callable[..., Any]:
+        from proofhouse.server.opening import prepare_database
         from proofhouse.server.wsgi import application
 
+        prepare_database(self.house)
         return application
 
 
 def _start_desk_work(_worker: object) -> None:
-    from django.conf import settings
-
     from proofhouse.server.engine import control, work
 
     work.start()
-    control.serve(settings.HOUSE.control_socket)
-
-
-def enter(directory: Path) -> House:
-    """Make a house the one that this process serves and set Django up for it.
-
-    Raises:
-        HouseError: The directory is not a house.
-    """
-    house = load_house(directory)
-    os.environ["PROOFHOUSE_HOUSE"] = str(house.directory)
-    os.environ["DJANGO_SETTINGS_MODULE"] = "proofhouse.server.settings"
-    import django
-
-    django.setup()
-    return house
+    control.serve(this_house().control_socket)
 
 
 def run(directory: Path) -> None:

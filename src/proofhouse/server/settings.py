@@ -12,9 +12,7 @@ from proofhouse.server.house import current_house
 HOUSE = current_house()
 HERE = Path(__file__).resolve().parent
 
-SECRET_KEY = (
-    (HOUSE.keys / "web" / "secret").read_text(encoding="ascii") if HOUSE else secrets.token_hex(32)
-)
+SECRET_KEY = (HOUSE.keys / "web" / "secret").read_text(encoding="ascii") if HOUSE else secrets.token_hex(32)
 DEBUG = False
 ALLOWED_HOSTS = ["localhost", "127.0.0.1"]
 ROOT_URLCONF = "proofhouse.server.urls"

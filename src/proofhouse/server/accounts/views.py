@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.contrib.auth import authenticate, login, logout
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
@@ -11,6 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from proofhouse.server.accounts.models import Person
+from proofhouse.server.house import this_house
 
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -19,10 +19,14 @@ _BACKEND = "django.contrib.auth.backends.ModelBackend"
 @require_http_methods(["GET", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Show who may sign in here, or take e-mail and password."""
-    people = list(Person.objects.filter(is_active=True).prefetch_related("memberships")) if settings.HOUSE.demo else []
+    people = (
+        list(Person.objects.filter(is_active=True).prefetch_related("memberships"))
+        if this_house().demo
+        else []
+    )
     problem = ""
     if request.method == "POST":
-        if settings.HOUSE.demo:
+        if this_house().demo:
             person = get_object_or_404(Person, email=request.POST.get("person", ""), is_active=True)
             login(request, person, backend=_BACKEND)
             return redirect("web:home")

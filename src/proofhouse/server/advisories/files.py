@@ -16,4 +16,4 @@ from proofhouse.server.advisories.services import provider_directory
 @require_safe
 def provider_file(request: HttpRequest, file: str) -> HttpResponseBase:
     """One file below `.well-known/`; what lies there is TLP:CLEAR (CSAF 2.0 §7.1)."""
-    return serve(request, file, document_root=provider_directory() / ".well-known")
+    return serve(request, file, document_root=str(provider_directory() / ".well-known"))

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from django.conf import settings
-
 from proofhouse.attest import sha256_hex
 from proofhouse.formats import (
     AdvisoryContent,
@@ -32,20 +30,21 @@ from proofhouse.server.engine.effects import when_in_force
 from proofhouse.server.engine.keys import signer
 from proofhouse.server.engine.models import LedgerEntry
 from proofhouse.server.engine.record import record
+from proofhouse.server.house import this_house
 
 
 def publisher() -> Publisher:
     """This house as publisher."""
     return Publisher(
-        name=settings.HOUSE.title,
+        name=this_house().title,
         namespace=base_url(),
-        contact=f"Write to {settings.HOUSE.title} through its portal, or by letter between houses.",
+        contact=f"Write to {this_house().title} through its portal, or by letter between houses.",
     )
 
 
 def base_url() -> str:
     """The https address under which the provider directory is published (CSAF 2.0 §7.1.3)."""
-    return f"https://{settings.HOUSE.name}.example"
+    return f"https://{this_house().name}.example"
 
 
 def content_of(advisory: Advisory) -> AdvisoryContent:
@@ -133,5 +132,5 @@ def write_provider_tree(entry: LedgerEntry) -> None:
 
 def provider_directory() -> Path:
     """Where the provider tree of this house lies."""
-    directory: Path = settings.HOUSE.directory / "provider"
+    directory: Path = this_house().directory / "provider"
     return directory

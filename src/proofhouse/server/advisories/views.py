@@ -23,7 +23,9 @@ def advisories(request: HttpRequest) -> HttpResponse:
         ]
         for row in visible(person_of(request), Advisory)
     ]
-    return show(request, Page("Advisories", tables=[Table("Published", ["Number", "Title", "TLP", "At"], rows)]))
+    return show(
+        request, Page("Advisories", tables=[Table("Published", ["Number", "Title", "TLP", "At"], rows)])
+    )
 
 
 def advisory(request: HttpRequest, number: str) -> HttpResponse:
@@ -45,5 +47,6 @@ def advisory(request: HttpRequest, number: str) -> HttpResponse:
         ("Ledger", receipt(row.entry)),
     ]
     return show(
-        request, Page(f"Advisory {row.number}", facts=facts, moments=timeline(person, [f"case:{row.case_id}"]))
+        request,
+        Page(f"Advisory {row.number}", facts=facts, moments=timeline(person, [f"case:{row.case_id}"])),
     )

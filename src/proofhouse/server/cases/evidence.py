@@ -65,7 +65,8 @@ def read_evidence(envelope: bytes, keys: Sequence[PublicKey]) -> Evidence:
             for proof in result["proofs"]
         ),
         patches=tuple(
-            ProvedPatch(patch["name"], patch["sha256"], patch["verdict"] == "proved") for patch in result["patches"]
+            ProvedPatch(patch["name"], patch["sha256"], patch["verdict"] == "proved")
+            for patch in result["patches"]
         ),
         groups=tuple(tuple(group["identifiers"]) for group in result["groups"]),
     )

@@ -89,4 +89,6 @@ class Patch(models.Model):
 
     class Meta:
         ordering = ["offered_at"]
-        constraints = [models.UniqueConstraint(fields=["case", "sha256"], name="one_patch_per_digest_in_a_case")]
+        constraints = [
+            models.UniqueConstraint(fields=["case", "sha256"], name="one_patch_per_digest_in_a_case")
+        ]

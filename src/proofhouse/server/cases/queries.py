@@ -11,10 +11,10 @@ from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.cases.models import Case, Patch, Report, ValidationRun
 from proofhouse.server.engine.acts import question
 
-for _model in (Case, Patch):
-    readable_by(_model, Role.COORDINATOR, Role.MAINTAINER)
-for _model in (Report, ValidationRun):
-    readable_by(_model, Role.COORDINATOR)
+readable_by(Case, Role.COORDINATOR, Role.MAINTAINER)
+readable_by(Patch, Role.COORDINATOR, Role.MAINTAINER)
+readable_by(Report, Role.COORDINATOR)
+readable_by(ValidationRun, Role.COORDINATOR)
 
 
 @question

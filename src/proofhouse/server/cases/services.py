@@ -151,10 +151,10 @@ def accept_validation(*, actor: Person, title: str, product: str, envelope: str)
     content = base64.b64decode(envelope, validate=True)
     evidence = read_evidence(content, public_keys("validation"))
     digest = put_blob(content)
-    waiting = {row.identifier: row for row in Report.objects.filter(state=ReportState.RECEIVED, product=product)}
-    proved = {
-        name: proof for proof in evidence.proofs for name in proof.identifiers if name in waiting
+    waiting = {
+        row.identifier: row for row in Report.objects.filter(state=ReportState.RECEIVED, product=product)
     }
+    proved = {name: proof for proof in evidence.proofs for name in proof.identifiers if name in waiting}
     if not proved:
         raise ActError("no report that waits here is named in this statement", "no_report")
     entry = record(
@@ -225,7 +225,9 @@ def _open_case(
 
 
 @act(Permission.CASES_CASE_COORDINATE)
-def notify_vendor(*, actor: Person, case: str, vendor: str, product: dict[str, str], embargo_until: str) -> Case:
+def notify_vendor(
+    *, actor: Person, case: str, vendor: str, product: dict[str, str], embargo_until: str
+) -> Case:
     """Tell the vendor of a validated case once, with the proofs, and propose an embargo.
 
     Args:
@@ -245,7 +247,11 @@ def notify_vendor(*, actor: Person, case: str, vendor: str, product: dict[str, s
     until = wire(row.embargo_until)
     record("embargo.set", row.thread.case, {"until": until, "state": "proposed", "by": actor.email})
     common = {"case": str(row.id), "tlp": "TLP:AMBER", "identifiers": row.identifiers}
-    send("case-message", row.thread, common | {"act": "vendor-notified", "products": [product], "text": row.title})
+    send(
+        "case-message",
+        row.thread,
+        common | {"act": "vendor-notified", "products": [product], "text": row.title},
+    )
     send("case-message", row.thread, common | {"act": "embargo-proposed", "embargo_until": until})
     return row
 
@@ -260,7 +266,9 @@ def accept_patch(*, actor: Person, case: str) -> Case:
     row = access(actor, Case, id=case)
     if row.thread is None:
         raise ActError("no vendor was told of this case yet", "no_vendor")
-    offer = row.thread.letters.filter(type="case-message", direction="received", body__act="patch-offered").last()
+    offer = row.thread.letters.filter(
+        type="case-message", direction="received", body__act="patch-offered"
+    ).last()
     if offer is None:
         raise ActError("the vendor has offered no patch yet", "no_patch")
     offered = Received.reopen(offer)
@@ -358,7 +366,9 @@ def _patch_offered(letter: Received) -> None:
     for content in letter.enclosures.values():
         put_blob(content)
     record(
-        "patch.offer", letter.thread.case, {"patch_sha256": letter.digests[letter.body["patch"]], "letter": letter.row.digest}
+        "patch.offer",
+        letter.thread.case,
+        {"patch_sha256": letter.digests[letter.body["patch"]], "letter": letter.row.digest},
     )
 
 

@@ -30,7 +30,12 @@ def cases(request: HttpRequest) -> HttpResponse:
         for case in visible(person, Case)
     ]
     reports = [
-        [plain(report.identifier), plain(report.finder), state(report.state, good=_GOOD), at(report.received_at)]
+        [
+            plain(report.identifier),
+            plain(report.finder),
+            state(report.state, good=_GOOD),
+            at(report.received_at),
+        ]
         for report in visible(person, Report)
     ]
     lead = "A case is one flaw that one fix mends. Execution decides: reports are merged by the kill matrix only."
@@ -61,7 +66,11 @@ def case(request: HttpRequest, case: UUID) -> HttpResponse:
         for run in visible(person, ValidationRun).filter(report__case=row).select_related("report")
     ]
     patches = [
-        [plain(patch.name), digest(patch.sha256), state("proved" if patch.proved else "offered", good=frozenset({"proved"}))]
+        [
+            plain(patch.name),
+            digest(patch.sha256),
+            state("proved" if patch.proved else "offered", good=frozenset({"proved"})),
+        ]
         for patch in row.patches.all()
     ]
     facts = [
@@ -77,7 +86,11 @@ def case(request: HttpRequest, case: UUID) -> HttpResponse:
     if runs:
         tables.insert(
             0,
-            Table("Proofs that ran", ["Identifier", "Finder", "Verdict", "Crashes", "Class", "Frame", "Ran on"], runs),
+            Table(
+                "Proofs that ran",
+                ["Identifier", "Finder", "Verdict", "Crashes", "Class", "Frame", "Ran on"],
+                runs,
+            ),
         )
     moments = timeline(person, [f"case:{row.id}", *(f"report:{report.id}" for report in reports)])
     return show(request, Page(row.title, facts=facts, tables=tables, moments=moments))

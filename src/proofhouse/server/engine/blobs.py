@@ -7,9 +7,8 @@ import os
 import re
 from pathlib import Path
 
-from django.conf import settings
-
 from proofhouse.attest import sha256_hex
+from proofhouse.server.house import this_house
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -17,7 +16,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 def _path(digest: str) -> Path:
     if not _DIGEST.fullmatch(digest):
         raise ValueError(f"not a SHA-256 digest: {digest!r}")
-    root: Path = settings.HOUSE.blobs
+    root: Path = this_house().blobs
     return root / "sha256" / digest[:2] / digest
 
 

@@ -6,9 +6,8 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from django.conf import settings
-
 from proofhouse.attest import PublicKey, Signer
+from proofhouse.server.house import this_house
 
 
 class NoKey(Exception):
@@ -24,7 +23,7 @@ def signer(role: str) -> Signer:
     Raises:
         NoKey: There is no such key file.
     """
-    directory: Path = settings.HOUSE.keys / role
+    directory: Path = this_house().keys / role
     files = sorted(directory.glob("*.pem"))
     if not files:
         raise NoKey(f"no key for {role} in {directory}")
@@ -38,5 +37,5 @@ def public_keys(role: str) -> list[PublicKey]:
 
 def inspection_key() -> bytes:
     """The 32-byte key of the inspection tags of this house's ledger (docs/spec/ledger.md)."""
-    path: Path = settings.HOUSE.keys / "inspection" / "epoch-1"
+    path: Path = this_house().keys / "inspection" / "epoch-1"
     return path.read_bytes()

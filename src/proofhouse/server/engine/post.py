@@ -15,7 +15,6 @@ from datetime import timedelta
 from typing import Any, Self
 from uuid import UUID
 
-from django.conf import settings
 from django.db.models import Q
 
 from proofhouse import letters
@@ -24,6 +23,7 @@ from proofhouse.server.engine.acts import ActError, one_transaction, running
 from proofhouse.server.engine.clock import now
 from proofhouse.server.engine.keys import signer
 from proofhouse.server.engine.models import Letter, Peer, Thread
+from proofhouse.server.house import this_house
 
 logger = logging.getLogger(__name__)
 
@@ -109,11 +109,11 @@ def send(
     current = running()
     sequence = thread.letters.filter(direction=Letter.Direction.SENT).count() + 1
     written_at = now()
-    checkpoint = settings.HOUSE.ledger / "checkpoint"
+    checkpoint = this_house().ledger / "checkpoint"
     sealed = letters.seal(
         letter_type,
         body,
-        sender=settings.HOUSE.name,
+        sender=this_house().name,
         recipient=thread.peer.name,
         thread=str(thread.id),
         sequence=sequence,
@@ -151,7 +151,7 @@ def receive(data: bytes) -> bytes:
         LetterRefused: It is not one that this house takes; nothing was stored.
         Exception: The handler could not follow it; nothing was stored and the sender may try again.
     """
-    letter = letters.open_letter(data, introductions(), settings.HOUSE.name, now=now())
+    letter = letters.open_letter(data, introductions(), this_house().name, now=now())
     with one_transaction(f"letter {letter.type}"):
         thread = _thread_of(letter)
         order = _order_of(thread)
@@ -180,7 +180,7 @@ def _thread_of(letter: letters.Letter) -> Thread:
 
 
 def _order_of(thread: Thread) -> letters.Thread:
-    order = letters.Thread(str(thread.id), [settings.HOUSE.name, thread.peer_id])
+    order = letters.Thread(str(thread.id), [this_house().name, thread.peer_id])
     for envelope in thread.letters.values_list("envelope", flat=True):
         order.apply(letters.parse_letter(bytes(envelope)))
     return order
@@ -215,7 +215,7 @@ def _deliver(row: Letter) -> None:
     peer = row.thread.peer
     try:
         answer = letters.deliver_http(f"{peer.address}/letters/", bytes(row.envelope))
-        acknowledgement = letters.open_letter(answer, introductions(), settings.HOUSE.name, now=now())
+        acknowledgement = letters.open_letter(answer, introductions(), this_house().name, now=now())
         _order_of(row.thread).apply(acknowledgement)
     except DeliveryFailed as failed:
         row.attempts += 1

@@ -14,7 +14,6 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 
 from proofhouse.ledger import FileLog, Leaf, NotCosigned, Policy, WitnessClient, leaf, log_key, verify_receipt
@@ -23,6 +22,7 @@ from proofhouse.server.engine.clock import now, wire
 from proofhouse.server.engine.keys import inspection_key, signer
 from proofhouse.server.engine.models import LedgerEntry
 from proofhouse.server.engine.registry import LEDGER_KINDS
+from proofhouse.server.house import this_house
 
 LOCK_PATIENCE_S = 10.0
 """A restarted house waits so long for its predecessor to let go of the log."""
@@ -43,7 +43,7 @@ def record(kind: str, case: str, fields: Mapping[str, Any]) -> LedgerEntry:
         raise ValueError(f"{kind} is not a registered ledger kind")
     current = running()
     created_at = now()
-    content = {"kind": kind, "case": case, "at": wire(created_at), "house": settings.HOUSE.name, **fields}
+    content = {"kind": kind, "case": case, "at": wire(created_at), "house": this_house().name, **fields}
     key = secrets.token_bytes(32)
     entry = LedgerEntry.objects.create(
         kind=kind,
@@ -62,15 +62,17 @@ def open_log() -> FileLog:
     """The custody log of this house; only its own process opens it."""
     policy = trust_policy()
     witnesses = [WitnessClient(policy.urls[name], key) for name, key in policy.witnesses.items()]
-    return FileLog(settings.HOUSE.ledger, settings.HOUSE.log_origin, signer("log"), witnesses, wait_s=LOCK_PATIENCE_S)
+    return FileLog(
+        this_house().ledger, this_house().log_origin, signer("log"), witnesses, wait_s=LOCK_PATIENCE_S
+    )
 
 
 def trust_policy() -> Policy:
     """Who must cosign this house's checkpoints, from `ledger/policy`; nobody where there is no such file."""
-    file = settings.HOUSE.ledger_policy
+    file = this_house().ledger_policy
     if file.exists():
         return Policy.parse(file.read_bytes())
-    return Policy.require(log_key(settings.HOUSE.log_origin, signer("log").public))
+    return Policy.require(log_key(this_house().log_origin, signer("log").public))
 
 
 def heal() -> None:

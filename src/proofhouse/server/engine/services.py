@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
-
 from proofhouse.letters import Introduction, Introductions
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission
@@ -14,15 +12,16 @@ from proofhouse.server.engine.acts import ActError, act, question
 from proofhouse.server.engine.clock import now, wire
 from proofhouse.server.engine.keys import signer
 from proofhouse.server.engine.models import Peer
+from proofhouse.server.house import this_house
 
 
 @question
 def introduction(*, actor: Person) -> dict[str, Any]:
     """What this house tells others so that they can believe its letters; to be handed over in person."""
     return {
-        "house": settings.HOUSE.name,
-        "title": settings.HOUSE.title,
-        "address": settings.HOUSE.address,
+        "house": this_house().name,
+        "title": this_house().title,
+        "address": this_house().address,
         "key": signer("letters").public.to_record(),
         "demo": signer("letters").demo,
         "since": wire(now()),
@@ -42,7 +41,7 @@ def introduce(*, actor: Person, introduction: dict[str, Any], purposes: list[str
     Raises:
         ActError: A demonstration key was offered to a real house.
     """
-    if introduction["demo"] and not settings.HOUSE.demo:
+    if introduction["demo"] and not this_house().demo:
         raise ActError("that is a demonstration key; a real house does not take it", "demo_key")
     record = {
         "house": introduction["house"],

@@ -34,7 +34,13 @@ def receive_letter(request: HttpRequest) -> HttpResponse:
 
 def _problem(status: int, code: str, detail: str) -> HttpResponse:
     return JsonResponse(
-        {"type": "about:blank", "title": "The letter was not taken", "status": status, "code": code, "detail": detail},
+        {
+            "type": "about:blank",
+            "title": "The letter was not taken",
+            "status": status,
+            "code": code,
+            "detail": detail,
+        },
         status=status,
         content_type="application/problem+json",
     )

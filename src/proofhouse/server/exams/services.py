@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from proofhouse.server.exams.evidence import read_report
 from proofhouse.server.accounts.gate import access
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission
@@ -15,6 +14,7 @@ from proofhouse.server.engine.blobs import put_blob
 from proofhouse.server.engine.clock import now
 from proofhouse.server.engine.keys import public_keys
 from proofhouse.server.engine.record import record
+from proofhouse.server.exams.evidence import read_report
 from proofhouse.server.exams.models import ExamStatement, Seal
 
 
@@ -44,12 +44,13 @@ def seal_bank(*, actor: Person, case: str, commitments: dict[str, Any]) -> Seal:
 
 
 @act(Permission.EXAMS_STATEMENT_ACCEPT)
-def accept_statement(*, actor: Person, seal: str, envelope: str) -> ExamStatement:
+def accept_statement(*, actor: Person, seal: str, case: str, envelope: str) -> ExamStatement:
     """Verify a signed exam report and store it.
 
     Args:
         actor: A reviewer.
         seal: Id of the seal under which the exam ran.
+        case: The review that it belongs to, or `model:…` for a model that nobody submitted.
         envelope: The DSSE envelope, base64.
 
     Raises:
@@ -65,18 +66,19 @@ def accept_statement(*, actor: Person, seal: str, envelope: str) -> ExamStatemen
     outcomes = report["outcomes"]
     entry = record(
         "statement.accept",
-        sealed.case,
+        case,
         {
             "statement_sha256": digest,
             "verdict": report["verdict"],
             "subject_sha256": report["subject_sha256"],
             "outcomes": outcomes,
+            "seal": str(sealed.id),
             "by": actor.email,
         },
     )
     return ExamStatement.objects.create(
         sha256=digest,
-        case=sealed.case,
+        case=case,
         model_name=report["model"],
         subject_sha256=report["subject_sha256"],
         seal=sealed,
@@ -106,7 +108,9 @@ def open_seal(*, actor: Person, seal: str, opening: dict[str, Any]) -> Seal:
     sealed = access(actor, Seal, id=seal)
     if sealed.opening is not None:
         raise ActError("this seal is open already", "open_already")
-    sealed.opening = record("bank.open", sealed.case, {"seal": str(sealed.id), "opening": opening, "by": actor.email})
+    sealed.opening = record(
+        "bank.open", sealed.case, {"seal": str(sealed.id), "opening": opening, "by": actor.email}
+    )
     sealed.opened_at = now()
     sealed.save(update_fields=["opening", "opened_at"])
     return sealed

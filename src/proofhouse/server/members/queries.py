@@ -20,7 +20,12 @@ readable_by(Notification, Role.COORDINATOR, Role.OPERATOR)
 def sboms(*, actor: Person) -> list[dict[str, Any]]:
     """The parts lists that this house holds."""
     return [
-        {"member": row.member.name, "name": row.name, "components": row.components, "in_force": row.entry.in_force}
+        {
+            "member": row.member.name,
+            "name": row.name,
+            "components": row.components,
+            "in_force": row.entry.in_force,
+        }
         for row in visible(actor, Sbom).select_related("member", "entry")
     ]
 

@@ -145,7 +145,8 @@ def _notify(advisory: Advisory, sbom: Sbom, matches: list[Match], fixed: str) ->
             "what": advisory.said["summary"],
             "where": [
                 {
-                    "component": {"name": match.component} | ({"version": match.version} if match.version else {}),
+                    "component": {"name": match.component}
+                    | ({"version": match.version} if match.version else {}),
                     "sbom_sha256": sbom.sha256,
                     "asset": sbom.name,
                 }
@@ -185,12 +186,14 @@ def receive_notification(letter: Received) -> None:
         peer=letter.thread.peer,
         advisory=body["advisory"],
         title=letter.thread.subject,
-        components=[
-            f"{place['component']['name']} {place['component'].get('version', '')} in {place.get('asset', 'your system')}"
-            for place in body["where"]
-        ],
+        components=[_place(place) for place in body["where"]],
         action=body["do"],
         due_at=f"{body['due']}T23:59:59+00:00",
         entry=entry,
         notified_at=now(),
     )
+
+
+def _place(place: dict[str, Any]) -> str:
+    component = place["component"]
+    return f"{component['name']} {component.get('version', '')} in {place.get('asset', 'your system')}"

@@ -38,14 +38,23 @@ def members(request: HttpRequest) -> HttpResponse:
         for row in visible(person, Match).select_related("sbom__member")
     ]
     boms = [
-        [plain(row.member.title), plain(row.name), plain(row.components), digest(row.sha256), at(row.received_at)]
+        [
+            plain(row.member.title),
+            plain(row.name),
+            plain(row.components),
+            digest(row.sha256),
+            at(row.received_at),
+        ]
         for row in visible(person, Sbom).select_related("member")
     ]
     tables = [Table("Notifications", ["What", "With", "Advisory", "Due", "Ledger"], told)]
     if boms:
         tables.append(Table("Matches", ["Member", "Component", "Advisory", "Answer", "Why"], matches))
         tables.append(Table("Parts lists", ["Member", "Name", "Components", "Digest", "Received"], boms))
-    return show(request, Page("Members", "A member is told only what touches it. Unknown is an answer.", tables=tables))
+    return show(
+        request,
+        Page("Members", "A member is told only what touches it. Unknown is an answer.", tables=tables),
+    )
 
 
 def notification(request: HttpRequest, notification: UUID) -> HttpResponse:

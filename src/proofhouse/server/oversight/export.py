@@ -9,8 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from django.conf import settings
-
 from proofhouse.ledger import Opening, Policy, Receipt, open_fields
 from proofhouse.ledger.bundle import (
     BundleKey,
@@ -35,6 +33,7 @@ from proofhouse.server.engine.post import introductions
 from proofhouse.server.engine.record import trust_policy
 from proofhouse.server.engine.registry import LEDGER_KINDS
 from proofhouse.server.exams.models import ExamStatement, Seal
+from proofhouse.server.house import this_house
 from proofhouse.server.releases.models import Acknowledgement, Release
 
 ORDERS: tuple[tuple[str, str], ...] = (
@@ -61,11 +60,11 @@ def write_export(path: Path, cases: Sequence[str]) -> Manifest:
         cases: Ledger cases; every entry of each is opened in full.
     """
     entries = list(LedgerEntry.objects.filter(case__in=cases).exclude(receipt=""))
-    house = settings.HOUSE.name
+    house = this_house().name
     statements, documents, links = _evidence(house, cases)
     ledger = LedgerExport(
         house,
-        settings.HOUSE.ledger,
+        this_house().ledger,
         replace(trust_policy(), urls={}),
         [_opened(entry) for entry in entries],
         inspection_key(),
@@ -113,7 +112,12 @@ def combine(path: Path, parts: Sequence[Path], scratch: Path) -> Manifest:
             keys.setdefault((key.house, key.name), key)
         ledgers += [_unpacked(root / "ledgers" / name, name) for name in manifest.ledgers]
         statements += [
-            SignedStatement(Path(row.path).name.removesuffix(".dsse.json"), (root / row.path).read_bytes(), row.house, row.role)
+            SignedStatement(
+                Path(row.path).name.removesuffix(".dsse.json"),
+                (root / row.path).read_bytes(),
+                row.house,
+                row.role,
+            )
             for row in manifest.statements
         ]
         letters += [file.read_bytes() for file in sorted((root / "letters").glob("*"))]
@@ -127,7 +131,7 @@ def combine(path: Path, parts: Sequence[Path], scratch: Path) -> Manifest:
             expect.complete + manifest.expect.complete,
             expect.links + manifest.expect.links,
         )
-    house = settings.HOUSE.name
+    house = this_house().name
     for key in _keys(house):
         keys.setdefault((key.house, key.name), key)
     return write_bundle(
@@ -183,11 +187,12 @@ def _orders(house: str, entries: Sequence[LedgerEntry]) -> Iterator[Order]:
 
 def _keys(house: str) -> Iterator[BundleKey]:
     for role in _SIGNING_ROLES:
-        if (settings.HOUSE.keys / role).is_dir():
+        if (this_house().keys / role).is_dir():
             for key in public_keys(role):
-                yield BundleKey(house, role, frozenset({role}), key)
+                yield BundleKey(house, f"{role}-{key.key_id[:8]}", frozenset({role}), key)
     for introduction in introductions():
-        yield BundleKey(introduction.house, "letters", frozenset({"letters"}), introduction.key)
+        name = f"letters-{introduction.key.key_id[:8]}"
+        yield BundleKey(introduction.house, name, frozenset({"letters"}), introduction.key)
 
 
 def _evidence(house: str, cases: Sequence[str]) -> tuple[list[SignedStatement], dict[str, bytes], list[Link]]:
@@ -219,10 +224,14 @@ def _evidence(house: str, cases: Sequence[str]) -> tuple[list[SignedStatement], 
         enclose(f"{advisory.number.lower()}.csaf.json", advisory.csaf_sha256, event, "csaf_sha256")
         enclose(f"{advisory.number.lower()}.osv.json", advisory.osv_sha256, event, "osv_sha256")
     for release in Release.objects.filter(entry__case__in=cases).select_related("entry"):
-        enclose(f"{release.item}.patch", release.sha256, Event("release.authorise", release.entry.case), "sha256")
+        enclose(
+            f"{release.item}.patch", release.sha256, Event("release.authorise", release.entry.case), "sha256"
+        )
     for row in Acknowledgement.objects.filter(entry__case__in=cases).select_related("entry"):
         event = Event("acknowledgement.receive", row.entry.case)
-        enclose(f"{row.envelope_sha256[:16]}.acknowledgement.json", row.envelope_sha256, event, "envelope_sha256")
+        enclose(
+            f"{row.envelope_sha256[:16]}.acknowledgement.json", row.envelope_sha256, event, "envelope_sha256"
+        )
     return statements, documents, links
 
 

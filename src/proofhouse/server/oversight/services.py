@@ -6,8 +6,6 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from django.conf import settings
-
 from proofhouse.ledger.bundle import verify_bundle
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission
@@ -18,6 +16,7 @@ from proofhouse.server.engine.ids import uuid7
 from proofhouse.server.engine.models import Letter, Thread
 from proofhouse.server.engine.post import Enclosure, Received, on_letter, send, start_thread
 from proofhouse.server.engine.record import record
+from proofhouse.server.house import this_house
 from proofhouse.server.oversight.export import combine, write_export
 from proofhouse.server.oversight.models import Export
 
@@ -57,18 +56,20 @@ def make_export(*, actor: Person) -> Export:
     )
     if asked is None:
         raise ActError("no inspector waits for an export", "nothing_asked")
-    with tempfile.TemporaryDirectory(dir=settings.HOUSE.work) as scratch:
+    with tempfile.TemporaryDirectory(dir=this_house().work) as scratch:
         path = Path(scratch) / BUNDLE
         write_export(path, asked.body["cases"])
         content = path.read_bytes()
     digest = put_blob(content)
     entry = record(
-        "export.make", f"export:{asked.body['request']}", {"bundle_sha256": digest, "to": asked.thread.peer.name, "by": actor.email}
+        "export.make",
+        f"export:{asked.body['request']}",
+        {"bundle_sha256": digest, "to": asked.thread.peer.name, "by": actor.email},
     )
     send(
         "export",
         asked.thread,
-        {"request": asked.body["request"], "bundle": BUNDLE, "ledgers": [settings.HOUSE.log_origin]},
+        {"request": asked.body["request"], "bundle": BUNDLE, "ledgers": [this_house().log_origin]},
         enclosures=[Enclosure(BUNDLE, "application/zip", content)],
         in_reply_to=asked,
     )
@@ -83,14 +84,18 @@ def receive_export(letter: Received) -> None:
         ActError: The bundle does not verify; the house may send a right one.
     """
     content = letter.enclosures[letter.body["bundle"]]
-    with tempfile.TemporaryDirectory(dir=settings.HOUSE.work) as scratch:
+    with tempfile.TemporaryDirectory(dir=this_house().work) as scratch:
         path = Path(scratch) / BUNDLE
         path.write_bytes(content)
         failed = [line for line in verify_bundle(path) if not line.ok]
     if failed:
-        raise ActError(f"the bundle of {letter.thread.peer.name} does not verify: {failed[0].line}", "bundle_refused")
+        raise ActError(
+            f"the bundle of {letter.thread.peer.name} does not verify: {failed[0].line}", "bundle_refused"
+        )
     digest = put_blob(content)
-    entry = record("export.receive", letter.thread.case, {"bundle_sha256": digest, "from": letter.thread.peer.name})
+    entry = record(
+        "export.receive", letter.thread.case, {"bundle_sha256": digest, "from": letter.thread.peer.name}
+    )
     Export.objects.create(peer=letter.thread.peer, sha256=digest, entry=entry, made_at=now())
 
 
@@ -108,7 +113,7 @@ def write_combined_bundle(*, actor: Person, path: str) -> dict[str, int]:
     newest = {row.peer_id: row for row in Export.objects.order_by("made_at")}
     if not newest:
         raise ActError("no export was received yet", "no_export")
-    with tempfile.TemporaryDirectory(dir=settings.HOUSE.work) as scratch:
+    with tempfile.TemporaryDirectory(dir=this_house().work) as scratch:
         parts = []
         for name, row in newest.items():
             part = Path(scratch) / f"{name}.zip"

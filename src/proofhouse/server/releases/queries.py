@@ -6,15 +6,19 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from django.conf import settings
-
 from proofhouse.server.accounts.gate import readable_by, require, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission, Role
 from proofhouse.server.engine.acts import question
 from proofhouse.server.engine.record import trust_policy
+from proofhouse.server.house import this_house
 from proofhouse.server.releases.models import Acknowledgement, Release
-from proofhouse.server.releases.services import AUDIENCE, director_repository, image_repository, vendor_key_records
+from proofhouse.server.releases.services import (
+    AUDIENCE,
+    director_repository,
+    image_repository,
+    vendor_key_records,
+)
 
 readable_by(Release, Role.COORDINATOR)
 readable_by(Acknowledgement, Role.COORDINATOR, Role.OPERATOR)
@@ -61,7 +65,7 @@ def agent_trust(*, actor: Person) -> dict[str, Any]:
         "image-root.json": image_repository().root_bytes(),
         "ledger-policy": bytes(trust_policy()),
     }
-    address = settings.HOUSE.address
+    address = this_house().address
     return {
         "audience": AUDIENCE,
         "director_url": f"{address}/repositories/director",

@@ -12,10 +12,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-
 from proofhouse.agent.acknowledgement import ACKNOWLEDGEMENT_TYPE
-from proofhouse.attest import BadSignature, Envelope, MalformedEnvelope, MalformedStatement, PublicKey, verify_statement
+from proofhouse.attest import (
+    BadSignature,
+    Envelope,
+    MalformedEnvelope,
+    MalformedStatement,
+    PublicKey,
+    verify_statement,
+)
 from proofhouse.distribution import (
     DirectorRepository,
     ImageFile,
@@ -45,6 +50,7 @@ from proofhouse.server.engine.effects import when_in_force
 from proofhouse.server.engine.models import LedgerEntry, Peer
 from proofhouse.server.engine.post import Enclosure, Received, on_letter, send, start_thread
 from proofhouse.server.engine.record import record
+from proofhouse.server.house import this_house
 from proofhouse.server.releases.models import Acknowledgement, Agent, Release, ReleaseKey
 
 AUDIENCE = "public"
@@ -60,11 +66,11 @@ class AcknowledgementRefused(Exception):
 
 
 def _ring(name: str) -> KeyRing:
-    return KeyRing(settings.HOUSE.keys / name, allow_demo=settings.HOUSE.demo)
+    return KeyRing(this_house().keys / name, allow_demo=this_house().demo)
 
 
 def _repository(name: str) -> Path:
-    directory: Path = settings.HOUSE.repositories / "public" / name
+    directory: Path = this_house().repositories / "public" / name
     return directory
 
 
@@ -81,7 +87,7 @@ def director_repository() -> DirectorRepository:
 @act(Permission.RELEASES_PATCH_DIRECT)
 def open_repositories(*, actor: Person) -> None:
     """Create both repositories with their keys; done once, it changes nothing afterwards."""
-    demo = settings.HOUSE.demo
+    demo = this_house().demo
     if not _repository("image").exists():
         ring = _ring("image")
         for role, count in (("root", 3), ("targets", 3), ("groups", 1), ("snapshot", 1), ("timestamp", 1)):
@@ -124,10 +130,10 @@ def sign_release(*, actor: Person, case: str) -> Case:
     if row.thread is None or patch is None:
         raise ActError("offer a patch in this case first", "no_patch")
     content = get_blob(patch.sha256)
-    signers = _ring("release").ensure("vendor", demo=settings.HOUSE.demo)
+    signers = _ring("release").ensure("vendor", demo=this_house().demo)
     earlier = row.thread.letters.filter(type="release-request", direction="sent").last()
     previous = Received.reopen(earlier).enclosures[METADATA_NAME] if earlier else None
-    path = f"{_own_group()}/{settings.HOUSE.name}/patches/{patch.sha256[:12]}-{_plain_name(patch.name)}"
+    path = f"{_own_group()}/{this_house().name}/patches/{patch.sha256[:12]}-{_plain_name(patch.name)}"
     signed = sign_vendor_release(path, content, signers, previous=previous, now=now())
     record("release.sign", row.thread.case, {"path": path, "sha256": signed.image.sha256, "by": actor.email})
     send(
@@ -137,7 +143,9 @@ def sign_release(*, actor: Person, case: str) -> Case:
             "case": str(row.id),
             "product": {"name": row.product},
             "fixes": row.identifiers,
-            "targets": [{"path": path, "sha256": signed.image.sha256, "size_bytes": signed.image.length_bytes}],
+            "targets": [
+                {"path": path, "sha256": signed.image.sha256, "size_bytes": signed.image.length_bytes}
+            ],
             "image_targets_version": signed.version,
             "metadata": METADATA_NAME,
             "content": _plain_name(patch.name),
@@ -152,7 +160,9 @@ def sign_release(*, actor: Person, case: str) -> Case:
 
 def vendor_key_records() -> list[dict[str, Any]]:
     """Public records of the keys with which this vendor signs; made at the first call."""
-    return key_records(signer.public_key for signer in _ring("release").ensure("vendor", demo=settings.HOUSE.demo))
+    return key_records(
+        signer.public_key for signer in _ring("release").ensure("vendor", demo=this_house().demo)
+    )
 
 
 def _plain_name(name: str) -> str:
@@ -160,7 +170,7 @@ def _plain_name(name: str) -> str:
 
 
 def _own_group() -> str:
-    return group_of(settings.HOUSE.name, GROUPS)
+    return group_of(this_house().name, GROUPS)
 
 
 @on_letter("release-request")
@@ -183,7 +193,13 @@ def direct_patch(*, actor: Person, advisory: str) -> Release:
     """
     row = access(actor, Advisory, number=advisory)
     case = row.case
-    request = case.thread.letters.filter(type="release-request", direction="received").last() if case.thread else None
+    if case.thread is None:
+        raise ActError("no vendor was told of this case yet", "no_vendor")
+    request = (
+        case.thread.letters.filter(type="release-request", direction="received").last()
+        if case.thread
+        else None
+    )
     if request is None:
         raise ActError("the vendor has not signed a patch for this case yet", "not_signed")
     target = request.body["targets"][0]
@@ -246,7 +262,9 @@ def _request_of(row: Release) -> Received:
     thread = Advisory.objects.select_related("case__thread").get(number=row.advisory).case.thread
     if thread is None:
         raise ActError("the case of this release has no thread with its vendor", "no_vendor")
-    return Received.reopen(thread.letters.filter(type="release-request", direction="received").latest("sequence"))
+    return Received.reopen(
+        thread.letters.filter(type="release-request", direction="received").latest("sequence")
+    )
 
 
 # --- the member's side ------------------------------------------------------------------------------------------------
@@ -257,7 +275,7 @@ def enrol_agent(*, actor: Person, name: str, public_key: dict[str, str]) -> Agen
     """Enrol an agent of this member by its public key; only enrolled agents' answers are taken."""
     PublicKey.from_record(public_key)
     agent, _ = Agent.objects.update_or_create(
-        name=name, defaults={"member": settings.HOUSE.name, "public_key": public_key, "enrolled_at": now()}
+        name=name, defaults={"member": this_house().name, "public_key": public_key, "enrolled_at": now()}
     )
     return agent
 
@@ -273,8 +291,10 @@ def take_acknowledgement(envelope: bytes) -> None:
         digest = put_blob(envelope)
         if Acknowledgement.objects.filter(envelope_sha256=digest).exists():
             return
-        _keep(answer, settings.HOUSE.name, agent.name, digest, f"acknowledgement:{digest[:32]}")
-        thread = start_thread(_clearinghouse(), subject=f"Answer of {agent.name}", case=f"acknowledgement:{digest[:32]}")
+        _keep(answer, this_house().name, agent.name, digest, f"acknowledgement:{digest[:32]}")
+        thread = start_thread(
+            _clearinghouse(), subject=f"Answer of {agent.name}", case=f"acknowledgement:{digest[:32]}"
+        )
         send(
             "deployment-acknowledgement",
             thread,
@@ -318,7 +338,9 @@ def _relay(answer: dict[str, Any]) -> dict[str, Any]:
 
 def _clearinghouse() -> str:
     directs = [
-        peer.name for peer in Peer.objects.all() if any("manifest" in entry["purposes"] for entry in peer.introductions)
+        peer.name
+        for peer in Peer.objects.all()
+        if any("manifest" in entry["purposes"] for entry in peer.introductions)
     ]
     if not directs:
         raise ActError("no clearinghouse was introduced to this member", "unknown_house")

@@ -35,7 +35,11 @@ def releases(request: HttpRequest) -> HttpResponse:
     ]
     tables = [
         Table("Patches", ["Item", "Advisory", "Signed by", "Authorised", "Ledger"], rows),
-        Table("Agents' answers", ["Member", "Agent", "Item", "Stage", "Received"], _answers(visible(person, Acknowledgement))),
+        Table(
+            "Agents' answers",
+            ["Member", "Agent", "Item", "Stage", "Received"],
+            _answers(visible(person, Acknowledgement)),
+        ),
     ]
     lead = "A member's agent installs only what the vendor signed and the clearinghouse directed."
     return show(request, Page("Releases", lead, tables=tables))
@@ -87,7 +91,13 @@ def receive_acknowledgement(request: HttpRequest) -> HttpResponse:
         take_acknowledgement(request.body)
     except AcknowledgementRefused as refused:
         return JsonResponse(
-            {"type": "about:blank", "title": "Refused", "status": 403, "code": refused.code, "detail": str(refused)},
+            {
+                "type": "about:blank",
+                "title": "Refused",
+                "status": 403,
+                "code": refused.code,
+                "detail": str(refused),
+            },
             status=403,
             content_type="application/problem+json",
         )

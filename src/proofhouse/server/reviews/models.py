@@ -43,7 +43,9 @@ class Agreement(models.Model):
 
     class Meta:
         ordering = ["version"]
-        constraints = [models.UniqueConstraint(fields=["inquiry", "version"], name="one_agreement_per_version")]
+        constraints = [
+            models.UniqueConstraint(fields=["inquiry", "version"], name="one_agreement_per_version")
+        ]
 
 
 class Window(models.Model):
@@ -80,7 +82,9 @@ class RegisterEntry(models.Model):
     """A line of the label register; public once the determination's receipt is there."""
 
     number = models.CharField(primary_key=True, max_length=20)
-    determination = models.OneToOneField(Determination, on_delete=models.PROTECT, related_name="register_entry")
+    determination = models.OneToOneField(
+        Determination, on_delete=models.PROTECT, related_name="register_entry"
+    )
 
     class Meta:
         ordering = ["number"]

@@ -60,7 +60,10 @@ def determinations(*, actor: Person) -> list[dict[str, Any]]:
             "basis": determination.basis,
             "in_force": determination.entry.in_force,
             "register": number,
+            "rule_sha256": determination.statement.seal.rule_sha256 if determination.statement else "",
         }
-        for determination in visible(actor, Determination).select_related("entry", "register_entry")
+        for determination in visible(actor, Determination).select_related(
+            "entry", "register_entry", "statement__seal"
+        )
         for number in [getattr(getattr(determination, "register_entry", None), "number", "")]
     ]

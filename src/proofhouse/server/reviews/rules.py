@@ -27,10 +27,18 @@ class InquiryState(StrEnum):
 
 
 TRANSITIONS: dict[InquiryState, frozenset[InquiryState]] = {
-    InquiryState.INQUIRED: frozenset({InquiryState.AGREEMENT_PROPOSED, InquiryState.WITHDRAWN, InquiryState.CLOSED}),
-    InquiryState.AGREEMENT_PROPOSED: frozenset({InquiryState.AGREED, InquiryState.WITHDRAWN, InquiryState.CLOSED}),
-    InquiryState.AGREED: frozenset({InquiryState.ACCESS_OFFERED, InquiryState.WITHDRAWN, InquiryState.CLOSED}),
-    InquiryState.ACCESS_OFFERED: frozenset({InquiryState.ACCESS_OPEN, InquiryState.WITHDRAWN, InquiryState.CLOSED}),
+    InquiryState.INQUIRED: frozenset(
+        {InquiryState.AGREEMENT_PROPOSED, InquiryState.WITHDRAWN, InquiryState.CLOSED}
+    ),
+    InquiryState.AGREEMENT_PROPOSED: frozenset(
+        {InquiryState.AGREED, InquiryState.WITHDRAWN, InquiryState.CLOSED}
+    ),
+    InquiryState.AGREED: frozenset(
+        {InquiryState.ACCESS_OFFERED, InquiryState.WITHDRAWN, InquiryState.CLOSED}
+    ),
+    InquiryState.ACCESS_OFFERED: frozenset(
+        {InquiryState.ACCESS_OPEN, InquiryState.WITHDRAWN, InquiryState.CLOSED}
+    ),
     InquiryState.ACCESS_OPEN: frozenset({InquiryState.CLOSED, InquiryState.WITHDRAWN}),
     InquiryState.CLOSED: frozenset(),
     InquiryState.WITHDRAWN: frozenset(),

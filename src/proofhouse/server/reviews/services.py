@@ -6,8 +6,6 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from django.conf import settings
-
 from proofhouse.attest import canonical, sha256_hex
 from proofhouse.server.accounts.gate import access
 from proofhouse.server.accounts.models import Person
@@ -18,10 +16,15 @@ from proofhouse.server.engine.ids import uuid7
 from proofhouse.server.engine.post import Received, on_letter, send, start_thread
 from proofhouse.server.engine.record import record
 from proofhouse.server.exams.models import ExamStatement, Seal
+from proofhouse.server.house import this_house
 from proofhouse.server.reviews.models import Agreement, Determination, Inquiry, RegisterEntry, Window
 from proofhouse.server.reviews.rules import Basis, InquiryState, label_for, step, window_end
 
-WIRE_LABELS = {"covered": "covered-frontier-model", "not-covered": "not-covered", "undetermined": "undetermined"}
+WIRE_LABELS = {
+    "covered": "covered-frontier-model",
+    "not-covered": "not-covered",
+    "undetermined": "undetermined",
+}
 
 
 def _review_case(inquiry_id: Any) -> str:
@@ -46,7 +49,13 @@ def _midnight(day: str) -> datetime:
 
 @act(Permission.REVIEWS_INQUIRY_SEND)
 def inquire(
-    *, actor: Person, office: str, model_name: str, model_sha256: str, planned_partner_release: str, capabilities: str
+    *,
+    actor: Person,
+    office: str,
+    model_name: str,
+    model_sha256: str,
+    planned_partner_release: str,
+    capabilities: str,
 ) -> Inquiry:
     """Ask a review office whether a model is covered. Voluntary; nothing follows from not asking.
 
@@ -145,7 +154,9 @@ def receive_window_opened(letter: Received) -> None:
     """The office says that its window is open and names what it sealed before."""
     case = Inquiry.objects.get(id=letter.body["agreement"], peer=letter.thread.peer)
     _move(case, InquiryState.ACCESS_OPEN)
-    entry = record("grant.receive", case.case, {"window": letter.body["window"], "seals": letter.body["seals"]})
+    entry = record(
+        "grant.receive", case.case, {"window": letter.body["window"], "seals": letter.body["seals"]}
+    )
     Window.objects.create(
         id=letter.body["window"],
         inquiry=case,
@@ -168,7 +179,9 @@ def receive_window_closed(letter: Received) -> None:
 def receive_notice(letter: Received) -> None:
     """The authority tells us the label that it determined."""
     body = letter.body
-    entry = record("notice.receive", letter.thread.case, {"determination": body["determination"], "label": body["label"]})
+    entry = record(
+        "notice.receive", letter.thread.case, {"determination": body["determination"], "label": body["label"]}
+    )
     Determination.objects.create(
         id=body["determination"],
         case=letter.thread.case,
@@ -363,7 +376,7 @@ def determine(*, actor: Person, statement: str, basis: str) -> Determination:
         decided_at=decided_at,
     )
     register = RegisterEntry.objects.create(number=_next_number(decided_at), determination=determination)
-    inquiry = Inquiry.objects.filter(case=exam.case).first()
+    inquiry = Inquiry.objects.filter(case=exam.case, model_sha256=exam.subject_sha256).first()
     if inquiry is not None:
         determination.developer = inquiry.peer.title
         determination.save(update_fields=["developer"])
@@ -395,14 +408,17 @@ def _next_number(instant: datetime) -> str:
 
 def _keep_agreement(case: Inquiry, version: int, terms: dict[str, Any]) -> Agreement:
     return Agreement.objects.create(
-        inquiry=case, version=version, terms=terms, terms_sha256=sha256_hex(canonical(terms)), proposed_at=now()
+        inquiry=case,
+        version=version,
+        terms=terms,
+        terms_sha256=sha256_hex(canonical(terms)),
+        proposed_at=now(),
     )
 
 
 def _own_name() -> str:
-    return str(settings.HOUSE.name)
+    return str(this_house().name)
 
 
 def _own_origin() -> str:
-    return str(settings.HOUSE.log_origin)
-
+    return str(this_house().log_origin)

@@ -15,8 +15,6 @@ from proofhouse.server.reviews.queries import register as register_entries
 from proofhouse.server.web.cells import at, digest, plain, receipt, state
 from proofhouse.server.web.pages import Cell, Page, Table, person_of, show, timeline
 
-_VERDICTS = frozenset({"exceeds"})
-
 
 def reviews(request: HttpRequest) -> HttpResponse:
     """All inquiries of this house."""
@@ -44,7 +42,13 @@ def review(request: HttpRequest, inquiry: UUID) -> HttpResponse:
         raise Http404 from None
     window = getattr(case, "window", None)
     seals = [
-        [plain(f"{seal.items} items"), digest(seal.rule_sha256), receipt(seal.entry), at(seal.sealed_at), at(seal.opened_at)]
+        [
+            plain(f"{seal.items} items"),
+            digest(seal.rule_sha256),
+            receipt(seal.entry),
+            at(seal.sealed_at),
+            at(seal.opened_at),
+        ]
         for seal in seals_of(person, case.case)
     ]
     exams = [
@@ -52,7 +56,7 @@ def review(request: HttpRequest, inquiry: UUID) -> HttpResponse:
             plain(exam.model_name),
             plain(f"{exam.ability:+.2f}  ({exam.ability_low:+.2f} to {exam.ability_high:+.2f})"),
             plain(", ".join(f"{count} {name}" for name, count in exam.outcomes.items() if count)),
-            state(exam.verdict, good=_VERDICTS),
+            state(exam.verdict),
             plain(exam.tier),
             receipt(exam.entry),
         ]
@@ -61,7 +65,7 @@ def review(request: HttpRequest, inquiry: UUID) -> HttpResponse:
     labels = [
         [
             plain(row.model_name),
-            state(row.label, good=frozenset({"covered"})),
+            state(row.label),
             plain(row.basis),
             plain(row.decided_by),
             at(row.decided_at),
@@ -70,7 +74,12 @@ def review(request: HttpRequest, inquiry: UUID) -> HttpResponse:
         for row in visible(person, Determination).filter(case=case.case).select_related("entry")
     ]
     agreements = [
-        [plain(row.version), digest(row.terms_sha256), plain(f"{row.terms['access_days']} days"), at(row.accepted_at)]
+        [
+            plain(row.version),
+            digest(row.terms_sha256),
+            plain(f"{row.terms['access_days']} days"),
+            at(row.accepted_at),
+        ]
         for row in case.agreements.all()
     ]
     facts = [
@@ -84,12 +93,25 @@ def review(request: HttpRequest, inquiry: UUID) -> HttpResponse:
     ]
     tables = [
         Table("Agreement", ["Version", "Terms", "Access", "Accepted"], agreements),
-        Table("Sealed before access", ["Bank", "Rule", "Ledger", "Sealed", "Opened"], seals, "Nothing that you may see."),
-        Table("Exams", ["Model", "Ability (95 %)", "Outcomes", "Verdict", "Tier", "Ledger"], exams, "None that you may see."),
+        Table(
+            "Sealed before access",
+            ["Bank", "Rule", "Ledger", "Sealed", "Opened"],
+            seals,
+            "Nothing that you may see.",
+        ),
+        Table(
+            "Exams",
+            ["Model", "Ability (95 %)", "Outcomes", "Verdict", "Tier", "Ledger"],
+            exams,
+            "None that you may see.",
+        ),
         Table("Determinations", ["Model", "Label", "Basis", "By", "At", "Ledger"], labels),
     ]
     return show(
-        request, Page(f"Review of {case.model_name}", facts=facts, tables=tables, moments=timeline(person, [case.case]))
+        request,
+        Page(
+            f"Review of {case.model_name}", facts=facts, tables=tables, moments=timeline(person, [case.case])
+        ),
     )
 
 
@@ -99,14 +121,20 @@ def register(request: HttpRequest) -> HttpResponse:
         [
             plain(entry.number),
             plain(entry.determination.model_name),
-            state(entry.determination.label, good=frozenset({"covered"})),
+            state(entry.determination.label),
             plain(entry.determination.basis),
             at(entry.determination.decided_at),
         ]
         for entry in register_entries(person_of(request))
     ]
-    lead = "Labels that the authority determined by a sealed rule. A label says nothing about a model's release."
+    lead = (
+        "Labels that the authority determined by a sealed rule. A label says nothing about a model's release."
+    )
     return show(
         request,
-        Page("Register", lead, tables=[Table("Entries in force", ["Number", "Model", "Label", "Evidence", "Since"], rows)]),
+        Page(
+            "Register",
+            lead,
+            tables=[Table("Entries in force", ["Number", "Model", "Label", "Evidence", "Since"], rows)],
+        ),
     )

@@ -9,4 +9,3 @@ class WebConfig(AppConfig):
 
     name = "proofhouse.server.web"
     label = "web"
-

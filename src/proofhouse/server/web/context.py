@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest
 
 from proofhouse.server.accounts.models import Person
+from proofhouse.server.house import this_house
 from proofhouse.server.web.navigation import entries_for
 
 
 def house(request: HttpRequest) -> dict[str, Any]:
     """The house that is open, and where this person can go in it."""
     person = request.user if isinstance(request.user, Person) else None
-    return {"house": settings.HOUSE, "navigation": entries_for(person, request.path) if person else ()}
+    return {"house": this_house(), "navigation": entries_for(person, request.path) if person else ()}

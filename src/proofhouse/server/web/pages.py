@@ -84,11 +84,15 @@ def timeline(actor: Person, cases: Iterable[str]) -> list[Moment]:
     moments += [
         Moment(
             letter.written_at,
-            letter.type,
-            f"{'to' if letter.direction == Letter.Direction.SENT else 'from'} {letter.thread.peer.title}, {letter.state}",
+            letter.body["act"] if letter.type == "case-message" else letter.type,
+            f"{_way(letter)} {letter.thread.peer.title}, {letter.state}",
             letter.direction,
             pending=letter.state == Letter.State.QUEUED,
         )
         for letter in visible(actor, Letter).filter(thread__case__in=wanted).select_related("thread__peer")
     ]
     return sorted(moments, key=lambda moment: moment.at)
+
+
+def _way(letter: Letter) -> str:
+    return "to" if letter.direction == Letter.Direction.SENT else "from"

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from proofhouse.server.accounts.gate import visible
 from proofhouse.server.engine.models import LedgerEntry, Letter
+from proofhouse.server.house import this_house
 from proofhouse.server.web.pages import person_of
 
 
@@ -28,6 +28,6 @@ def home(request: HttpRequest) -> HttpResponse:
                 ("Letters sent", letters.filter(direction=Letter.Direction.SENT).count()),
                 ("Letters on their way", letters.filter(state=Letter.State.QUEUED).count()),
             ],
-            "desks": sorted(settings.HOUSE.desks),
+            "desks": sorted(this_house().desks),
         },
     )
