@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,11 +44,14 @@ def open_log(directory: Path, *witnesses: WitnessClient, quorum: int | None = No
 
 @contextmanager
 def serving(
-    directory: Path, number: int = 10, logs: tuple[VerifierKey, ...] = (LOG_KEY,), port: int = 0
+    directory: Path,
+    number: int = 10,
+    logs: tuple[VerifierKey, ...] = (LOG_KEY,),
+    now_s: Callable[[], float] = time.time,
 ) -> Iterator[WitnessClient]:
     """A real witness on loopback HTTP."""
-    witness = Witness(directory, f"witness.example/{number}", signer(number), logs)
-    server = WitnessServer(witness, port)
+    witness = Witness(directory, f"witness.example/{number}", signer(number), logs, now_s=now_s)
+    server = WitnessServer(witness)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from proofhouse.ledger import (
     LedgerError,
     LogBusy,
     Malformed,
+    NotCosigned,
     NotProven,
     Policy,
     Receipt,
@@ -301,3 +303,48 @@ def test_a_disk_that_cannot_be_written_closes_the_log_and_keeps_its_state(tmp_pa
     with open_log(tmp_path) as log:
         assert log.size == 2
         log.append(make_leaves(2, 3))
+
+
+def test_a_checkpoint_that_cannot_be_published_leaves_the_entries_pending(tmp_path: Path) -> None:
+    with open_log(tmp_path) as log:
+        log.append(make_leaves(0, 2))
+        (tmp_path / ".checkpoint.new").mkdir()
+        with pytest.raises(NotCosigned, match="cannot be written") as caught:
+            log.append(make_leaves(2, 4))
+        assert (caught.value.indices, log.size, log.pending) == ([2, 3], 4, 2)
+        (tmp_path / ".checkpoint.new").rmdir()
+        assert [receipt.index for receipt in log.receipts([2, 3])] == [2, 3]
+
+
+def test_a_place_that_cannot_hold_a_log_is_refused_plainly(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(LedgerError, match="cannot hold a log"):
+        open_log(tmp_path / "file")
+
+
+def test_a_forked_process_cannot_use_its_parents_log(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from ledger.makers import *; from proofhouse.ledger import *\n"
+        "log = open_log(Path(sys.argv[1])); log.append(make_leaves(0, 1))\n"
+        "child = os.fork()\n"
+        "if child: sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+        "try: log.append(make_leaves(1, 2))\n"
+        "except LedgerError: os._exit(7)\n"
+        "os._exit(0)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], check=False, cwd=Path(__file__).parents[1]
+    )
+    assert run.returncode == 7
+    assert open_log(tmp_path).size == 1
+
+
+def test_threads_share_one_log(tmp_path: Path) -> None:
+    with open_log(tmp_path) as log, ThreadPoolExecutor(8) as pool:
+        batches = [make_leaves(0, 3, salt=str(number)) for number in range(40)]
+        answers = list(pool.map(log.append, batches))
+        assert log.size == 120
+    for batch, receipts in zip(batches, answers, strict=True):
+        for leaf, receipt in zip(batch, receipts, strict=True):
+            verify_receipt(receipt, leaf, POLICY)
+    audit(tmp_path, POLICY)

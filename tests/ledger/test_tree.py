@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -166,7 +164,7 @@ def test_a_tree_of_70000_has_the_tiles_that_the_specification_counts() -> None:
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tree, Naive]]:
+def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tree, Naive]:
     directory = tmp_path_factory.mktemp("large")
     leaves = [make_leaf(number) for number in range(LARGE)]
     with open_log(directory) as log:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import threading
 from collections.abc import Iterable, Sequence
@@ -80,6 +81,7 @@ class FileLog:
     Raises:
         LogBusy: Another writer holds the directory.
         BrokenLog: Its files contradict each other, the origin or the key.
+        LedgerError: The directory cannot be read or written.
         Malformed: The origin cannot name a log, or the quorum cannot be.
     """
 
@@ -99,10 +101,16 @@ class FileLog:
         self._signer = signer
         self._witnesses = tuple(witnesses)
         self._guard = threading.RLock()
-        self._lock = Lock(directory, wait_s)
-        self._open = True
+        try:
+            self._lock = Lock(directory, wait_s)
+        except OSError as error:
+            raise LedgerError(f"{directory} cannot hold a log: {error}") from None
+        self._pid: int | None = os.getpid()
         try:
             self._load()
+        except OSError as error:
+            self.close()
+            raise LedgerError(f"{directory} cannot hold a log: {error}") from None
         except BaseException:
             self.close()
             raise
@@ -115,8 +123,9 @@ class FileLog:
 
     def close(self) -> None:
         """Let go of the directory."""
-        self._open = False
-        self._lock.release()
+        with self._guard:
+            self._pid = None
+            self._lock.release()
 
     @property
     def origin(self) -> str:
@@ -153,7 +162,8 @@ class FileLog:
             WitnessUnavailable: The leaves are durably in, but too few witnesses answered. Do not append
                 again; `receipts(error.indices)` gives the receipts once they do.
             WitnessRefused: The same, and a witness refused: it knows another history of this log.
-            LedgerError: The files could not be written, or the log is closed.
+            LedgerError: The files could not be written, or the log is closed. If it failed late, the leaves may
+                be in all the same: after opening it again ask `find` before appending again.
         """
         with self._guard:
             self._require_open()
@@ -307,12 +317,21 @@ class FileLog:
             reasons = "; ".join(map(str, problems)) or str(error)
             kind = WitnessRefused if refused else WitnessUnavailable
             raise kind(f"entries are in the log, receipts are pending: {reasons}", wanted) from None
-        write_durably({self.directory / CHECKPOINT: bytes(note)})
+        try:
+            write_durably({self.directory / CHECKPOINT: bytes(note)})
+        except OSError as error:
+            raise NotCosigned(
+                f"entries are in the log; its checkpoint cannot be written: {error}", wanted
+            ) from None
         self._published_note, self._published = note, checkpoint
 
     def _require_open(self) -> None:
-        if not self._open:
+        if self._pid is None:
             raise LedgerError(f"the log in {self.directory} is closed")
+        if self._pid != os.getpid():
+            raise LedgerError(
+                "this process was forked from the one that opened the log; open it only after a fork"
+            )
 
 
 def read_receipt(directory: Path, index: int) -> Receipt:

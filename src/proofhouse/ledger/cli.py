@@ -57,7 +57,13 @@ def cli() -> None:
     metavar="VKEY",
     help="Verifier key of a log to serve.",
 )
-@click.option("--port", default=0, show_default=True, help="Port on 127.0.0.1; 0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    help="Port on 127.0.0.1; 0 takes a free one.",
+)
 @click.option(
     "--name", default="proofhouse.example/witness", show_default=True, help="Key name of the witness."
 )
