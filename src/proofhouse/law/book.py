@@ -72,24 +72,24 @@ class LawBook:
             if name not in documents:
                 raise LawMalformed(name, "is missing from the law directory")
         vocabulary = Vocabulary.from_document(documents["facts.yaml"])
+        calendars = {
+            document["id"]: Calendar.from_document(document)
+            for path, document in documents.items()
+            if path.startswith("calendars/")
+        }
         instruments: dict[str, Instrument] = {}
         for path in documents:
             folder, _, name = path.rpartition("/")
             if name == "instrument.yaml":
-                instrument = build_instrument(folder, documents, vocabulary)
+                instrument = build_instrument(folder, documents, vocabulary, calendars)
                 if instrument.id in instruments:
                     raise LawMalformed(path, f"a second instrument called {instrument.id}")
                 instruments[instrument.id] = instrument
-        calendars = [
-            Calendar.from_document(document)
-            for path, document in documents.items()
-            if path.startswith("calendars/")
-        ]
         return cls(
             edition=build_edition(documents["edition.yaml"]),
             vocabulary=vocabulary,
             instruments=instruments,
-            calendars={calendar.id: calendar for calendar in calendars},
+            calendars=calendars,
             watch=build_watch(documents["watch.yaml"]),
             gaps=build_gaps(documents["gaps.yaml"]),
             cases=tuple(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -74,10 +74,13 @@ def _dated(record: Mapping[str, Any], source: str, path: str) -> Value:
 class _Version:
     """Builds one version file."""
 
-    def __init__(self, document: Document, path: str, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, document: Document, path: str, vocabulary: Vocabulary, calendars: Collection[str]
+    ) -> None:
         self._document = document
         self._path = path
         self._vocabulary = vocabulary
+        self._calendars = calendars
         self._numbers: dict[str, float | int] = {}
         self._predicates: dict[str, Predicate] = {}
         self._owner = ""
@@ -216,6 +219,8 @@ class _Version:
         calendar = entry.get("calendar", "")
         if unit is Unit.BUSINESS_DAYS and not calendar:
             raise self._refuse("business days need a named calendar")
+        if calendar and calendar not in self._calendars:
+            raise self._refuse(f"no calendar {calendar!r} in calendars/")
         return {"amount": self._value(entry["amount"]), "unit": unit, "calendar": calendar}
 
     def _relative(self, entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -294,13 +299,16 @@ def _event(entry: Mapping[str, Any], source: str, path: str) -> StatusEvent:
     )
 
 
-def build_instrument(folder: str, documents: Documents, vocabulary: Vocabulary) -> Instrument:
+def build_instrument(
+    folder: str, documents: Documents, vocabulary: Vocabulary, calendars: Collection[str]
+) -> Instrument:
     """Build the instrument that lies in a folder.
 
     Args:
         folder: relative path of the folder.
         documents: all documents, schema-checked.
         vocabulary: facts, times and triggers that may be named.
+        calendars: ids of the pinned calendars that may be named.
 
     Raises:
         LawMalformed: a name, an expression or a date does not hold up.
@@ -311,7 +319,7 @@ def build_instrument(folder: str, documents: Documents, vocabulary: Vocabulary) 
     if sources_path not in documents:
         raise LawMalformed(path, "has no sources.yaml beside it")
     names = sorted(name for name in documents if name.startswith(f"{folder}/v"))
-    versions = tuple(_Version(documents[name], name, vocabulary).build() for name in names)
+    versions = tuple(_Version(documents[name], name, vocabulary, calendars).build() for name in names)
     for one in versions:
         if one.instrument != record["id"]:
             raise LawMalformed(

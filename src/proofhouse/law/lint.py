@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from proofhouse.law.book import LawBook
-from proofhouse.law.deadlines import Before, Composite, Deadline, EarliestOf, LatestOf, Relative
+from proofhouse.law.deadlines import Composite, Deadline, EarliestOf, LatestOf
 from proofhouse.law.golden import run_case
 from proofhouse.law.model import EventKind, Grade, Instrument, Obligation, Source, Version
 
@@ -77,14 +77,13 @@ def lint(book: LawBook, today: date) -> tuple[Finding, ...]:
 
 
 def lint_instrument(book: LawBook, instrument: Instrument) -> Iterator[Finding]:
-    """Check one instrument: citations, history, knowledge, wording, terms and calendars."""
+    """Check one instrument: citations, history, knowledge, wording and terms."""
     yield from _citations(instrument)
     yield from _history(instrument)
     yield from _knowledge(book, instrument)
     yield from _wording(instrument)
     for version in instrument.versions:
         yield from _idle_terms(version)
-        yield from _calendars(book, version)
 
 
 def _error(rule: str, place: str, message: str) -> Finding:
@@ -167,7 +166,7 @@ def _history(instrument: Instrument) -> Iterator[Finding]:
 
 def _span_of(instrument: Instrument, version: Version) -> Iterator[Finding]:
     marks = {(event.kind, event.on.value) for event in instrument.events}
-    ends = {day for _, day in marks}
+    ends = {day for kind, day in marks if kind in {EventKind.SUPERSEDED, EventKind.DELAYED}}
     starts = {day for kind, day in marks if kind is EventKind.EFFECTIVE}
     stem = version.path.rsplit("/", 1)[-1].removeprefix("v").removesuffix(".yaml").split(".k")[0]
     if stem != version.dated.isoformat():
@@ -201,8 +200,14 @@ def _idle_events(instrument: Instrument) -> Iterator[Finding]:
         EventKind.SUPERSEDED,
     }
     place = f"{instrument.folder}/instrument.yaml"
+    dated = {version.dated for version in instrument.versions}
+    duties = {name for version in instrument.versions for name in version.obligations}
     for event in instrument.events:
         day = event.on.value
+        for missing in sorted(map(str, (event.versions - dated) | (event.obligations - duties))):
+            yield _error(
+                "history", place, f"{event.kind} on {day} is limited to {missing}, which is not here"
+            )
         if event.kind in bounding and day not in bounds:
             yield _error("history", place, f"{event.kind} on {day} opens or closes no version")
         if event.kind is EventKind.EFFECTIVE and day not in effective:
@@ -262,14 +267,6 @@ def _operators(deadline: Deadline) -> Iterator[Deadline]:
         return
     for part in parts:
         yield from _operators(part)
-
-
-def _calendars(book: LawBook, version: Version) -> Iterator[Finding]:
-    for obligation in version.obligations.values():
-        for operator in _operators(obligation.deadline):
-            named = operator.calendar if isinstance(operator, (Relative, Before)) else ""
-            if named and named not in book.calendars:
-                yield _error("calendar", version.path, f"{obligation.id}: no calendar {named!r}")
 
 
 def _calendar_reach(book: LawBook, today: date) -> Iterator[Finding]:

@@ -50,7 +50,7 @@ class Truth(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
-def all_of(values: Iterator[Truth] | list[Truth]) -> Truth:
+def all_of(values: list[Truth]) -> Truth:
     """Kleene's *and*."""
     seen = set(values)
     if Truth.FALSE in seen:
@@ -58,7 +58,7 @@ def all_of(values: Iterator[Truth] | list[Truth]) -> Truth:
     return Truth.UNKNOWN if Truth.UNKNOWN in seen else Truth.TRUE
 
 
-def any_of(values: Iterator[Truth] | list[Truth]) -> Truth:
+def any_of(values: list[Truth]) -> Truth:
     """Kleene's *or*."""
     seen = set(values)
     if Truth.TRUE in seen:
@@ -157,17 +157,18 @@ def _run(text: str, facts: FactSet) -> Truth:
     return truth_of(result)
 
 
+def _not_first(truths: list[Truth]) -> Truth:
+    return negation(truths[0])
+
+
 def _explain(node: _Node, facts: FactSet) -> Explanation:
     if node.kind == "test":
         held = tuple((name, facts.get(name)) for name in node.facts if facts.has(name))
         missing = tuple(name for name in node.facts if not facts.has(name))
         return Explanation(node.text, "test", _run(node.text, facts), held, missing)
     children = tuple(_explain(child, facts) for child in node.children)
-    truths = [child.truth for child in children]
-    if node.kind == "not":
-        truth = negation(truths[0])
-    else:
-        truth = any_of(truths) if node.kind == "or" else all_of(truths)  # a definition has one child
+    join = {"not": _not_first, "or": any_of}.get(node.kind, all_of)  # a definition has one child
+    truth = join([child.truth for child in children])
     return Explanation(node.text, node.kind, truth, name=node.name, children=children)
 
 
@@ -265,8 +266,6 @@ class _Parser:
         return node
 
     def _or(self, depth: int) -> _Node:
-        if depth > MAX_NESTING:
-            raise self._refuse(f"nested deeper than {MAX_NESTING} levels")
         parts = [self._and(depth)]
         while self._peek()[1] == "||":
             self._take()
@@ -281,6 +280,8 @@ class _Parser:
         return parts[0] if len(parts) == 1 else _joined("and", parts)
 
     def _unary(self, depth: int) -> _Node:
+        if depth > MAX_NESTING:
+            raise self._refuse(f"nested deeper than {MAX_NESTING} levels")
         word = self._peek()[1]
         if word == "!":
             self._take()
