@@ -222,7 +222,7 @@ def _symbols(program: bytes, argv: list[str], count: int, opener: OpenBox) -> li
 def _frame(symbol: Mapping[str, object]) -> Frame:
     line = symbol["Line"]
     return Frame(
-        str(symbol["FunctionName"])[:512],
+        "".join(c for c in str(symbol["FunctionName"])[:512] if c.isprintable()),
         PurePosixPath(str(symbol["FileName"])).name,
         line if isinstance(line, int) else 0,
     )

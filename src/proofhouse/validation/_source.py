@@ -81,11 +81,7 @@ def _debian(source: DebianSource, cache_dir: Path, *, offline: bool) -> Source:
     store = cache_dir / "sources"
     files, version = source.files, source.version
     if not _held(store, files):
-        if offline:
-            raise SourceUnavailable(
-                f"{source.package} {source.version} is not in the cache, and --offline was asked"
-            )
-        files, version = _download(source, cache_dir, store)
+        files, version = _seek(source, cache_dir, store, offline=offline)
     return Source(
         kind="debian",
         name=source.package,
@@ -104,17 +100,25 @@ def _held(store: Path, files: tuple[PinnedFile, ...]) -> bool:
     )
 
 
-def _download(source: DebianSource, cache_dir: Path, store: Path) -> tuple[tuple[PinnedFile, ...], str]:
+def _seek(
+    source: DebianSource, cache_dir: Path, store: Path, *, offline: bool
+) -> tuple[tuple[PinnedFile, ...], str]:
+    """The pinned files, or the newest version's where the archive has moved on, downloaded unless held."""
     archive = Archive(cache_dir / "apt", source.release)
-    archive.refresh()
+    if not offline:
+        archive.refresh()
     offers = {offer.version: offer for offer in archive.offers(source.package)}
-    if not offers:
+    if not offers and not offline:
         raise SourceUnavailable(
             f"no Debian source archive in reach has {source.package}; check the network and /etc/apt"
         )
-    version = source.version if source.version in offers else newest(offers)
+    version = source.version if source.version in offers or not offers else newest(offers)
     files = source.files if version == source.version else offers[version].files
     if not _held(store, files):
+        if offline:
+            raise SourceUnavailable(
+                f"{source.package} {version} is not in the cache, and --offline was asked"
+            )
         with storage_errors(store):
             store.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache_dir, prefix="download-") as scratch:

@@ -263,6 +263,7 @@ class _Bench:
         controls: tuple[CheckResult, ...] = ()
         mutations: tuple[MutationResult, ...] = ()
         stopped = matrix.stopped_by(patch.name)
+        invalid_before = self.invalid_runs
         if isinstance(made, NotBuilt):
             reasons.append(f"{made.reason}: {made.output}")
         else:
@@ -284,7 +285,7 @@ class _Bench:
             name=patch.name,
             location=location,
             sha256=sha256_hex(content),
-            verdict=PatchVerdict.NEEDS_HUMAN if unknown else verdict,
+            verdict=PatchVerdict.NEEDS_HUMAN if unknown or self.invalid_runs > invalid_before else verdict,
             reasons=tuple(reasons),
             stopped=tuple(name for name in matrix.proofs if name in stopped),
             tests=tests,
