@@ -28,7 +28,7 @@ from django.db import transaction
 from proofhouse.server.accounts.permissions import Permission
 
 if TYPE_CHECKING:
-    from proofhouse.server.engine.models import LedgerEntry
+    from proofhouse.server.engine.models import LedgerEntry, Letter
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -49,6 +49,7 @@ class Running:
 
     name: str
     entries: list[LedgerEntry] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
 
 
 _running: ContextVar[Running | None] = ContextVar("running_act", default=None)

@@ -123,7 +123,7 @@ def send(
         enclosures=[letters.Enclosure.of(each.name, each.content, each.media_type) for each in enclosures],
         ledger_checkpoint=checkpoint.read_text(encoding="utf-8") if checkpoint.exists() else None,
     )
-    return Letter.objects.create(
+    letter = Letter.objects.create(
         digest=sealed.id,
         direction=Letter.Direction.SENT,
         thread=thread,
@@ -135,6 +135,8 @@ def send(
         waits_for=current.entries[-1] if current.entries else None,
         written_at=written_at,
     )
+    current.letters.append(letter)
+    return letter
 
 
 def introductions() -> Introductions:

@@ -54,6 +54,9 @@ def record(kind: str, case: str, fields: Mapping[str, Any]) -> LedgerEntry:
         created_at=created_at,
     )
     current.entries.append(entry)
+    for written_before in current.letters:
+        written_before.waits_for = entry
+        written_before.save(update_fields=["waits_for"])
     return entry
 
 

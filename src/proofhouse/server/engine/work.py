@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections.abc import Callable, Sequence
 
 from django.db import close_old_connections
 
@@ -17,13 +19,25 @@ from proofhouse.server.engine import acts, effects, post, record
 logger = logging.getLogger(__name__)
 
 IDLE_S = 0.5
+HOUR_S = 3600.0
 
 _wake = threading.Event()
+_hourly: list[Callable[[], None]] = []
+
+
+def each_hour(duty: Callable[[], None]) -> Callable[[], None]:
+    """Register what the house does when it starts and every hour after; it must be idempotent."""
+    _hourly.append(duty)
+    return duty
 
 
 def round_of_work() -> None:
     """One round: receipts, then what they bring into force, then letters. Trouble in one part stops no other."""
-    for part in (record.collect_receipts, effects.bring_about, post.deliver_queued):
+    _try_each([record.collect_receipts, effects.bring_about, post.deliver_queued])
+
+
+def _try_each(parts: Sequence[Callable[[], None]]) -> None:
+    for part in parts:
         try:
             part()
         except Exception:
@@ -32,7 +46,11 @@ def round_of_work() -> None:
 
 def _work() -> None:
     record.heal()
+    due_s = time.monotonic()
     while True:
+        if time.monotonic() >= due_s:
+            _try_each(_hourly)
+            due_s = time.monotonic() + HOUR_S
         _wake.wait(IDLE_S)
         _wake.clear()
         round_of_work()

@@ -50,6 +50,7 @@ from proofhouse.server.engine.effects import when_in_force
 from proofhouse.server.engine.models import LedgerEntry, Peer
 from proofhouse.server.engine.post import Enclosure, Received, on_letter, send, start_thread
 from proofhouse.server.engine.record import record
+from proofhouse.server.engine.work import each_hour
 from proofhouse.server.house import this_house
 from proofhouse.server.releases.models import Acknowledgement, Agent, Release, ReleaseKey
 
@@ -98,6 +99,14 @@ def open_repositories(*, actor: Person) -> None:
         for role, count in (("root", 3), ("targets", 1), ("snapshot", 1), ("timestamp", 1)):
             ring.ensure(role, count, demo=demo)
         DirectorRepository.create(_repository("director"), AUDIENCE, ring, now=now())
+
+
+@each_hour
+def renew_repositories() -> None:
+    """Sign snapshot and timestamp anew well before they expire, so that agents never take silence for a freeze."""
+    if _repository("director").exists():
+        image_repository().renew(now())
+        director_repository().renew(now())
 
 
 @act(Permission.RELEASES_PATCH_DIRECT)

@@ -5,32 +5,41 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('cases', '0001_initial'),
-        ('engine', '0001_initial'),
+        ("cases", "0001_initial"),
+        ("engine", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Advisory',
+            name="Advisory",
             fields=[
-                ('number', models.CharField(max_length=20, primary_key=True, serialize=False)),
-                ('title', models.CharField(max_length=200)),
-                ('tlp', models.CharField(max_length=16)),
-                ('csaf_sha256', models.CharField(max_length=64)),
-                ('osv_sha256', models.CharField(max_length=64)),
-                ('fixed_version', models.CharField(max_length=120)),
-                ('said', models.JSONField()),
-                ('published_at', models.DateTimeField()),
-                ('case', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='advisory', to='cases.case')),
-                ('entry', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='engine.ledgerentry')),
+                ("number", models.CharField(max_length=20, primary_key=True, serialize=False)),
+                ("title", models.CharField(max_length=200)),
+                ("tlp", models.CharField(max_length=16)),
+                ("csaf_sha256", models.CharField(max_length=64)),
+                ("osv_sha256", models.CharField(max_length=64)),
+                ("fixed_version", models.CharField(max_length=120)),
+                ("said", models.JSONField()),
+                ("published_at", models.DateTimeField()),
+                (
+                    "case",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="advisory", to="cases.case"
+                    ),
+                ),
+                (
+                    "entry",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="engine.ledgerentry"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'advisory',
-                'ordering': ['number'],
+                "verbose_name": "advisory",
+                "ordering": ["number"],
             },
         ),
     ]

@@ -7,89 +7,222 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('engine', '0001_initial'),
+        ("engine", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Case',
+            name="Case",
             fields=[
-                ('id', models.UUIDField(default=proofhouse.server.engine.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('title', models.CharField(max_length=200)),
-                ('product', models.CharField(max_length=200)),
-                ('identifiers', models.JSONField()),
-                ('state', models.CharField(choices=[('validated', 'validated'), ('vendor-notified', 'vendor-notified'), ('vendor-acknowledged', 'vendor-acknowledged'), ('fix-proved', 'fix-proved'), ('published', 'published')], default=proofhouse.server.cases.rules.CaseState['VALIDATED'], max_length=24)),
-                ('embargo', models.CharField(choices=[('none', 'none'), ('proposed', 'proposed'), ('active', 'active'), ('exited', 'exited')], default=proofhouse.server.cases.rules.EmbargoState['NONE'], max_length=10)),
-                ('embargo_until', models.DateTimeField(null=True)),
-                ('opened_at', models.DateTimeField()),
-                ('entry', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='engine.ledgerentry')),
-                ('thread', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='engine.thread')),
-                ('vendor', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='engine.peer')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=proofhouse.server.engine.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("title", models.CharField(max_length=200)),
+                ("product", models.CharField(max_length=200)),
+                ("identifiers", models.JSONField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("validated", "validated"),
+                            ("vendor-notified", "vendor-notified"),
+                            ("vendor-acknowledged", "vendor-acknowledged"),
+                            ("fix-proved", "fix-proved"),
+                            ("published", "published"),
+                        ],
+                        default=proofhouse.server.cases.rules.CaseState["VALIDATED"],
+                        max_length=24,
+                    ),
+                ),
+                (
+                    "embargo",
+                    models.CharField(
+                        choices=[
+                            ("none", "none"),
+                            ("proposed", "proposed"),
+                            ("active", "active"),
+                            ("exited", "exited"),
+                        ],
+                        default=proofhouse.server.cases.rules.EmbargoState["NONE"],
+                        max_length=10,
+                    ),
+                ),
+                ("embargo_until", models.DateTimeField(null=True)),
+                ("opened_at", models.DateTimeField()),
+                (
+                    "entry",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="engine.ledgerentry"
+                    ),
+                ),
+                (
+                    "thread",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="engine.thread",
+                    ),
+                ),
+                (
+                    "vendor",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, to="engine.peer"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'case',
-                'ordering': ['opened_at'],
+                "verbose_name": "case",
+                "ordering": ["opened_at"],
             },
         ),
         migrations.CreateModel(
-            name='Report',
+            name="Report",
             fields=[
-                ('id', models.UUIDField(default=proofhouse.server.engine.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('finder', models.CharField(max_length=120)),
-                ('identifier', models.CharField(max_length=40)),
-                ('product', models.CharField(max_length=200)),
-                ('summary', models.TextField(max_length=4000)),
-                ('proof_name', models.CharField(max_length=120)),
-                ('recipe_sha256', models.CharField(max_length=64)),
-                ('provenance', models.JSONField()),
-                ('state', models.CharField(choices=[('received', 'received'), ('reproduced', 'reproduced'), ('flaky', 'flaky'), ('not-reproduced', 'not-reproduced'), ('already-fixed', 'already-fixed'), ('needs-human', 'needs-human')], default=proofhouse.server.cases.rules.ReportState['RECEIVED'], max_length=16)),
-                ('received_at', models.DateTimeField()),
-                ('case', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='reports', to='cases.case')),
-                ('entry', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='engine.ledgerentry')),
-                ('thread', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='engine.thread')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=proofhouse.server.engine.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("finder", models.CharField(max_length=120)),
+                ("identifier", models.CharField(max_length=40)),
+                ("product", models.CharField(max_length=200)),
+                ("summary", models.TextField(max_length=4000)),
+                ("proof_name", models.CharField(max_length=120)),
+                ("recipe_sha256", models.CharField(max_length=64)),
+                ("provenance", models.JSONField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("received", "received"),
+                            ("reproduced", "reproduced"),
+                            ("flaky", "flaky"),
+                            ("not-reproduced", "not-reproduced"),
+                            ("already-fixed", "already-fixed"),
+                            ("needs-human", "needs-human"),
+                        ],
+                        default=proofhouse.server.cases.rules.ReportState["RECEIVED"],
+                        max_length=16,
+                    ),
+                ),
+                ("received_at", models.DateTimeField()),
+                (
+                    "case",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="reports",
+                        to="cases.case",
+                    ),
+                ),
+                (
+                    "entry",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="engine.ledgerentry"
+                    ),
+                ),
+                (
+                    "thread",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="engine.thread"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'report',
-                'ordering': ['received_at'],
+                "verbose_name": "report",
+                "ordering": ["received_at"],
             },
         ),
         migrations.CreateModel(
-            name='ValidationRun',
+            name="ValidationRun",
             fields=[
-                ('id', models.UUIDField(default=proofhouse.server.engine.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('statement_sha256', models.CharField(max_length=64)),
-                ('verdict', models.CharField(choices=[('received', 'received'), ('reproduced', 'reproduced'), ('flaky', 'flaky'), ('not-reproduced', 'not-reproduced'), ('already-fixed', 'already-fixed'), ('needs-human', 'needs-human')], max_length=16)),
-                ('crash_class', models.CharField(blank=True, max_length=80)),
-                ('frame', models.CharField(blank=True, max_length=200)),
-                ('runs', models.PositiveIntegerField()),
-                ('crashes', models.PositiveIntegerField()),
-                ('real', models.BooleanField()),
-                ('run_at', models.DateTimeField()),
-                ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='engine.ledgerentry')),
-                ('report', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='cases.report')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=proofhouse.server.engine.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("statement_sha256", models.CharField(max_length=64)),
+                (
+                    "verdict",
+                    models.CharField(
+                        choices=[
+                            ("received", "received"),
+                            ("reproduced", "reproduced"),
+                            ("flaky", "flaky"),
+                            ("not-reproduced", "not-reproduced"),
+                            ("already-fixed", "already-fixed"),
+                            ("needs-human", "needs-human"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("crash_class", models.CharField(blank=True, max_length=80)),
+                ("frame", models.CharField(blank=True, max_length=200)),
+                ("runs", models.PositiveIntegerField()),
+                ("crashes", models.PositiveIntegerField()),
+                ("real", models.BooleanField()),
+                ("run_at", models.DateTimeField()),
+                (
+                    "entry",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="engine.ledgerentry"
+                    ),
+                ),
+                (
+                    "report",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="runs", to="cases.report"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['run_at'],
+                "ordering": ["run_at"],
             },
         ),
         migrations.CreateModel(
-            name='Patch',
+            name="Patch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=120)),
-                ('sha256', models.CharField(max_length=64)),
-                ('proof_sha256', models.CharField(blank=True, max_length=64)),
-                ('proved', models.BooleanField(default=False)),
-                ('offered_at', models.DateTimeField()),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='patches', to='cases.case')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=120)),
+                ("sha256", models.CharField(max_length=64)),
+                ("proof_sha256", models.CharField(blank=True, max_length=64)),
+                ("proved", models.BooleanField(default=False)),
+                ("offered_at", models.DateTimeField()),
+                (
+                    "case",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="patches", to="cases.case"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['offered_at'],
-                'constraints': [models.UniqueConstraint(fields=('case', 'sha256'), name='one_patch_per_digest_in_a_case')],
+                "ordering": ["offered_at"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("case", "sha256"), name="one_patch_per_digest_in_a_case")
+                ],
             },
         ),
     ]

@@ -6,88 +6,138 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='DoneAct',
+            name="DoneAct",
             fields=[
-                ('key', models.CharField(max_length=120, primary_key=True, serialize=False)),
-                ('act', models.CharField(max_length=80)),
-                ('value', models.JSONField(null=True)),
+                ("key", models.CharField(max_length=120, primary_key=True, serialize=False)),
+                ("act", models.CharField(max_length=80)),
+                ("value", models.JSONField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Peer',
+            name="Peer",
             fields=[
-                ('name', models.SlugField(max_length=31, primary_key=True, serialize=False)),
-                ('title', models.CharField(max_length=120)),
-                ('address', models.URLField()),
-                ('introductions', models.JSONField(default=list)),
-                ('log_key', models.TextField(blank=True)),
+                ("name", models.SlugField(max_length=31, primary_key=True, serialize=False)),
+                ("title", models.CharField(max_length=120)),
+                ("address", models.URLField()),
+                ("introductions", models.JSONField(default=list)),
+                ("log_key", models.TextField(blank=True)),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='LedgerEntry',
+            name="LedgerEntry",
             fields=[
-                ('id', models.UUIDField(default=proofhouse.server.engine.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=40)),
-                ('case', models.CharField(max_length=64)),
-                ('record', models.JSONField()),
-                ('record_key', models.BinaryField(max_length=32)),
-                ('leaf', models.BinaryField(max_length=50, unique=True)),
-                ('created_at', models.DateTimeField()),
-                ('log_index', models.BigIntegerField(null=True, unique=True)),
-                ('receipt', models.TextField(blank=True)),
-                ('effected', models.BooleanField(default=False)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=proofhouse.server.engine.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("kind", models.CharField(max_length=40)),
+                ("case", models.CharField(max_length=64)),
+                ("record", models.JSONField()),
+                ("record_key", models.BinaryField(max_length=32)),
+                ("leaf", models.BinaryField(max_length=50, unique=True)),
+                ("created_at", models.DateTimeField()),
+                ("log_index", models.BigIntegerField(null=True, unique=True)),
+                ("receipt", models.TextField(blank=True)),
+                ("effected", models.BooleanField(default=False)),
             ],
             options={
-                'ordering': ['id'],
-                'indexes': [models.Index(fields=['case', 'kind'], name='engine_ledg_case_36d6d9_idx')],
+                "ordering": ["id"],
+                "indexes": [models.Index(fields=["case", "kind"], name="engine_ledg_case_36d6d9_idx")],
             },
         ),
         migrations.CreateModel(
-            name='Thread',
+            name="Thread",
             fields=[
-                ('id', models.UUIDField(default=proofhouse.server.engine.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('subject', models.CharField(max_length=200)),
-                ('case', models.CharField(blank=True, max_length=64)),
-                ('opened_at', models.DateTimeField()),
-                ('peer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='threads', to='engine.peer')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=proofhouse.server.engine.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("subject", models.CharField(max_length=200)),
+                ("case", models.CharField(blank=True, max_length=64)),
+                ("opened_at", models.DateTimeField()),
+                (
+                    "peer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="threads", to="engine.peer"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='Letter',
+            name="Letter",
             fields=[
-                ('digest', models.CharField(max_length=64, primary_key=True, serialize=False)),
-                ('direction', models.CharField(choices=[('received', 'Received'), ('sent', 'Sent')], max_length=8)),
-                ('type', models.CharField(max_length=48)),
-                ('sequence', models.PositiveIntegerField()),
-                ('body', models.JSONField()),
-                ('envelope', models.BinaryField()),
-                ('state', models.CharField(choices=[('queued', 'Queued'), ('acknowledged', 'Acknowledged'), ('dead', 'Dead'), ('held', 'Held'), ('received', 'Received')], max_length=12)),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('retry_at', models.DateTimeField(null=True)),
-                ('problem', models.CharField(blank=True, max_length=300)),
-                ('written_at', models.DateTimeField()),
-                ('acknowledged_at', models.DateTimeField(null=True)),
-                ('acknowledgement', models.BinaryField(null=True)),
-                ('waits_for', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='engine.ledgerentry')),
-                ('thread', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='letters', to='engine.thread')),
+                ("digest", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                (
+                    "direction",
+                    models.CharField(choices=[("received", "Received"), ("sent", "Sent")], max_length=8),
+                ),
+                ("type", models.CharField(max_length=48)),
+                ("sequence", models.PositiveIntegerField()),
+                ("body", models.JSONField()),
+                ("envelope", models.BinaryField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("acknowledged", "Acknowledged"),
+                            ("dead", "Dead"),
+                            ("held", "Held"),
+                            ("received", "Received"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("retry_at", models.DateTimeField(null=True)),
+                ("problem", models.CharField(blank=True, max_length=300)),
+                ("written_at", models.DateTimeField()),
+                ("acknowledged_at", models.DateTimeField(null=True)),
+                ("acknowledgement", models.BinaryField(null=True)),
+                (
+                    "waits_for",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, to="engine.ledgerentry"
+                    ),
+                ),
+                (
+                    "thread",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="letters",
+                        to="engine.thread",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['written_at', 'sequence'],
-                'constraints': [models.UniqueConstraint(fields=('thread', 'direction', 'sequence'), name='one_letter_per_place_in_a_thread')],
+                "ordering": ["written_at", "sequence"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("thread", "direction", "sequence"), name="one_letter_per_place_in_a_thread"
+                    )
+                ],
             },
         ),
     ]

@@ -6,50 +6,82 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('engine', '0001_initial'),
+        ("engine", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Seal',
+            name="Seal",
             fields=[
-                ('id', models.UUIDField(default=proofhouse.server.engine.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('case', models.CharField(max_length=64)),
-                ('commitments', models.JSONField()),
-                ('rule_sha256', models.CharField(max_length=64)),
-                ('items', models.PositiveIntegerField()),
-                ('sealed_at', models.DateTimeField()),
-                ('opened_at', models.DateTimeField(null=True)),
-                ('entry', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='engine.ledgerentry')),
-                ('opening', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='engine.ledgerentry')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=proofhouse.server.engine.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("case", models.CharField(max_length=64)),
+                ("commitments", models.JSONField()),
+                ("rule_sha256", models.CharField(max_length=64)),
+                ("items", models.PositiveIntegerField()),
+                ("sealed_at", models.DateTimeField()),
+                ("opened_at", models.DateTimeField(null=True)),
+                (
+                    "entry",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="engine.ledgerentry"
+                    ),
+                ),
+                (
+                    "opening",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="engine.ledgerentry",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['sealed_at'],
+                "ordering": ["sealed_at"],
             },
         ),
         migrations.CreateModel(
-            name='ExamStatement',
+            name="ExamStatement",
             fields=[
-                ('sha256', models.CharField(max_length=64, primary_key=True, serialize=False)),
-                ('case', models.CharField(max_length=64)),
-                ('model_name', models.CharField(max_length=120)),
-                ('subject_sha256', models.CharField(max_length=64)),
-                ('verdict', models.CharField(max_length=16)),
-                ('ability', models.FloatField()),
-                ('ability_low', models.FloatField()),
-                ('ability_high', models.FloatField()),
-                ('outcomes', models.JSONField()),
-                ('tier', models.CharField(max_length=4)),
-                ('accepted_at', models.DateTimeField()),
-                ('entry', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='engine.ledgerentry')),
-                ('seal', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='statements', to='exams.seal')),
+                ("sha256", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("case", models.CharField(max_length=64)),
+                ("model_name", models.CharField(max_length=120)),
+                ("subject_sha256", models.CharField(max_length=64)),
+                ("verdict", models.CharField(max_length=16)),
+                ("ability", models.FloatField()),
+                ("ability_low", models.FloatField()),
+                ("ability_high", models.FloatField()),
+                ("outcomes", models.JSONField()),
+                ("tier", models.CharField(max_length=4)),
+                ("accepted_at", models.DateTimeField()),
+                (
+                    "entry",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="engine.ledgerentry"
+                    ),
+                ),
+                (
+                    "seal",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="statements",
+                        to="exams.seal",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['accepted_at'],
+                "ordering": ["accepted_at"],
             },
         ),
     ]

@@ -6,59 +6,99 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('engine', '0001_initial'),
+        ("engine", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Notification',
+            name="Notification",
             fields=[
-                ('id', models.UUIDField(default=proofhouse.server.engine.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('advisory', models.CharField(max_length=20)),
-                ('title', models.CharField(max_length=200)),
-                ('components', models.JSONField()),
-                ('action', models.CharField(max_length=400)),
-                ('due_at', models.DateTimeField()),
-                ('notified_at', models.DateTimeField()),
-                ('entry', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='engine.ledgerentry')),
-                ('peer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='engine.peer')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=proofhouse.server.engine.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("advisory", models.CharField(max_length=20)),
+                ("title", models.CharField(max_length=200)),
+                ("components", models.JSONField()),
+                ("action", models.CharField(max_length=400)),
+                ("due_at", models.DateTimeField()),
+                ("notified_at", models.DateTimeField()),
+                (
+                    "entry",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="engine.ledgerentry"
+                    ),
+                ),
+                ("peer", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="engine.peer")),
             ],
             options={
-                'ordering': ['notified_at'],
+                "ordering": ["notified_at"],
             },
         ),
         migrations.CreateModel(
-            name='Sbom',
+            name="Sbom",
             fields=[
-                ('id', models.UUIDField(default=proofhouse.server.engine.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=200)),
-                ('sha256', models.CharField(max_length=64)),
-                ('components', models.PositiveIntegerField()),
-                ('received_at', models.DateTimeField()),
-                ('entry', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='engine.ledgerentry')),
-                ('member', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='sboms', to='engine.peer')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=proofhouse.server.engine.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                ("sha256", models.CharField(max_length=64)),
+                ("components", models.PositiveIntegerField()),
+                ("received_at", models.DateTimeField()),
+                (
+                    "entry",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="engine.ledgerentry"
+                    ),
+                ),
+                (
+                    "member",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="sboms", to="engine.peer"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['received_at'],
+                "ordering": ["received_at"],
             },
         ),
         migrations.CreateModel(
-            name='Match',
+            name="Match",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('advisory', models.CharField(max_length=20)),
-                ('component', models.CharField(max_length=200)),
-                ('version', models.CharField(blank=True, max_length=120)),
-                ('answer', models.CharField(choices=[('yes', 'Yes'), ('unknown', 'Unknown')], max_length=8)),
-                ('reason', models.CharField(max_length=400)),
-                ('sbom', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='matches', to='members.sbom')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("advisory", models.CharField(max_length=20)),
+                ("component", models.CharField(max_length=200)),
+                ("version", models.CharField(blank=True, max_length=120)),
+                ("answer", models.CharField(choices=[("yes", "Yes"), ("unknown", "Unknown")], max_length=8)),
+                ("reason", models.CharField(max_length=400)),
+                (
+                    "sbom",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="matches", to="members.sbom"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['answer', 'component'],
+                "ordering": ["answer", "component"],
             },
         ),
     ]

@@ -6,67 +6,100 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('engine', '0001_initial'),
+        ("engine", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Agent',
+            name="Agent",
             fields=[
-                ('name', models.CharField(max_length=120, primary_key=True, serialize=False)),
-                ('member', models.CharField(max_length=31)),
-                ('public_key', models.JSONField()),
-                ('enrolled_at', models.DateTimeField()),
+                ("name", models.CharField(max_length=120, primary_key=True, serialize=False)),
+                ("member", models.CharField(max_length=31)),
+                ("public_key", models.JSONField()),
+                ("enrolled_at", models.DateTimeField()),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='ReleaseKey',
+            name="ReleaseKey",
             fields=[
-                ('vendor', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, serialize=False, to='engine.peer')),
-                ('public_key', models.JSONField()),
-                ('told_at', models.DateTimeField()),
+                (
+                    "vendor",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        serialize=False,
+                        to="engine.peer",
+                    ),
+                ),
+                ("public_key", models.JSONField()),
+                ("told_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='Acknowledgement',
+            name="Acknowledgement",
             fields=[
-                ('id', models.UUIDField(default=proofhouse.server.engine.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('item', models.CharField(max_length=64)),
-                ('member', models.CharField(max_length=31)),
-                ('agent', models.CharField(max_length=120)),
-                ('stage', models.CharField(max_length=16)),
-                ('reason', models.CharField(blank=True, max_length=300)),
-                ('envelope_sha256', models.CharField(max_length=64, unique=True)),
-                ('received_at', models.DateTimeField()),
-                ('entry', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='engine.ledgerentry')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=proofhouse.server.engine.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("item", models.CharField(max_length=64)),
+                ("member", models.CharField(max_length=31)),
+                ("agent", models.CharField(max_length=120)),
+                ("stage", models.CharField(max_length=16)),
+                ("reason", models.CharField(blank=True, max_length=300)),
+                ("envelope_sha256", models.CharField(max_length=64, unique=True)),
+                ("received_at", models.DateTimeField()),
+                (
+                    "entry",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="engine.ledgerentry"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['received_at'],
+                "ordering": ["received_at"],
             },
         ),
         migrations.CreateModel(
-            name='Release',
+            name="Release",
             fields=[
-                ('id', models.UUIDField(default=proofhouse.server.engine.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('item', models.CharField(max_length=64, unique=True)),
-                ('advisory', models.CharField(max_length=20)),
-                ('path', models.CharField(max_length=300)),
-                ('sha256', models.CharField(max_length=64)),
-                ('length_bytes', models.PositiveBigIntegerField()),
-                ('manifest_version', models.PositiveIntegerField(null=True)),
-                ('authorised_at', models.DateTimeField()),
-                ('entry', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='engine.ledgerentry')),
-                ('vendor', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='engine.peer')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=proofhouse.server.engine.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("item", models.CharField(max_length=64, unique=True)),
+                ("advisory", models.CharField(max_length=20)),
+                ("path", models.CharField(max_length=300)),
+                ("sha256", models.CharField(max_length=64)),
+                ("length_bytes", models.PositiveBigIntegerField()),
+                ("manifest_version", models.PositiveIntegerField(null=True)),
+                ("authorised_at", models.DateTimeField()),
+                (
+                    "entry",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="engine.ledgerentry"
+                    ),
+                ),
+                ("vendor", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="engine.peer")),
             ],
             options={
-                'ordering': ['authorised_at'],
+                "ordering": ["authorised_at"],
             },
         ),
     ]

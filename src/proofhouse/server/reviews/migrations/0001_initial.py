@@ -7,87 +7,186 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('engine', '0001_initial'),
-        ('exams', '0001_initial'),
+        ("engine", "0001_initial"),
+        ("exams", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Determination',
+            name="Determination",
             fields=[
-                ('id', models.UUIDField(default=proofhouse.server.engine.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('case', models.CharField(max_length=64)),
-                ('model_name', models.CharField(max_length=120)),
-                ('model_sha256', models.CharField(max_length=64)),
-                ('developer', models.CharField(blank=True, max_length=120)),
-                ('basis', models.CharField(choices=[('review', 'review'), ('public-access', 'public-access')], max_length=16)),
-                ('label', models.CharField(choices=[('covered', 'covered'), ('not-covered', 'not-covered'), ('undetermined', 'undetermined')], max_length=16)),
-                ('decided_by', models.CharField(max_length=120)),
-                ('decided_at', models.DateTimeField()),
-                ('entry', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='engine.ledgerentry')),
-                ('statement', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='exams.examstatement')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=proofhouse.server.engine.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("case", models.CharField(max_length=64)),
+                ("model_name", models.CharField(max_length=120)),
+                ("model_sha256", models.CharField(max_length=64)),
+                ("developer", models.CharField(blank=True, max_length=120)),
+                (
+                    "basis",
+                    models.CharField(
+                        choices=[("review", "review"), ("public-access", "public-access")], max_length=16
+                    ),
+                ),
+                (
+                    "label",
+                    models.CharField(
+                        choices=[
+                            ("covered", "covered"),
+                            ("not-covered", "not-covered"),
+                            ("undetermined", "undetermined"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("decided_by", models.CharField(max_length=120)),
+                ("decided_at", models.DateTimeField()),
+                (
+                    "entry",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="engine.ledgerentry"
+                    ),
+                ),
+                (
+                    "statement",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, to="exams.examstatement"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['decided_at'],
+                "ordering": ["decided_at"],
             },
         ),
         migrations.CreateModel(
-            name='Inquiry',
+            name="Inquiry",
             fields=[
-                ('id', models.UUIDField(default=proofhouse.server.engine.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('case', models.CharField(max_length=64, unique=True)),
-                ('model_name', models.CharField(max_length=120)),
-                ('model_sha256', models.CharField(max_length=64)),
-                ('planned_partner_release', models.DateTimeField()),
-                ('state', models.CharField(choices=[('inquired', 'inquired'), ('agreement-proposed', 'agreement-proposed'), ('agreed', 'agreed'), ('access-offered', 'access-offered'), ('access-open', 'access-open'), ('closed', 'closed'), ('withdrawn', 'withdrawn')], default=proofhouse.server.reviews.rules.InquiryState['INQUIRED'], max_length=20)),
-                ('inquired_at', models.DateTimeField()),
-                ('peer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='engine.peer')),
-                ('thread', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, to='engine.thread')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=proofhouse.server.engine.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("case", models.CharField(max_length=64, unique=True)),
+                ("model_name", models.CharField(max_length=120)),
+                ("model_sha256", models.CharField(max_length=64)),
+                ("planned_partner_release", models.DateTimeField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("inquired", "inquired"),
+                            ("agreement-proposed", "agreement-proposed"),
+                            ("agreed", "agreed"),
+                            ("access-offered", "access-offered"),
+                            ("access-open", "access-open"),
+                            ("closed", "closed"),
+                            ("withdrawn", "withdrawn"),
+                        ],
+                        default=proofhouse.server.reviews.rules.InquiryState["INQUIRED"],
+                        max_length=20,
+                    ),
+                ),
+                ("inquired_at", models.DateTimeField()),
+                ("peer", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="engine.peer")),
+                (
+                    "thread",
+                    models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, to="engine.thread"),
+                ),
             ],
             options={
-                'verbose_name': 'inquiry',
-                'ordering': ['inquired_at'],
+                "verbose_name": "inquiry",
+                "ordering": ["inquired_at"],
             },
         ),
         migrations.CreateModel(
-            name='RegisterEntry',
+            name="RegisterEntry",
             fields=[
-                ('number', models.CharField(max_length=20, primary_key=True, serialize=False)),
-                ('determination', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='register_entry', to='reviews.determination')),
+                ("number", models.CharField(max_length=20, primary_key=True, serialize=False)),
+                (
+                    "determination",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="register_entry",
+                        to="reviews.determination",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['number'],
+                "ordering": ["number"],
             },
         ),
         migrations.CreateModel(
-            name='Window',
+            name="Window",
             fields=[
-                ('id', models.UUIDField(default=proofhouse.server.engine.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('opens_at', models.DateTimeField()),
-                ('closes_at', models.DateTimeField()),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('entry', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='engine.ledgerentry')),
-                ('inquiry', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='window', to='reviews.inquiry')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=proofhouse.server.engine.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("opens_at", models.DateTimeField()),
+                ("closes_at", models.DateTimeField()),
+                ("closed_at", models.DateTimeField(null=True)),
+                (
+                    "entry",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="engine.ledgerentry"
+                    ),
+                ),
+                (
+                    "inquiry",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="window",
+                        to="reviews.inquiry",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Agreement',
+            name="Agreement",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.PositiveIntegerField()),
-                ('terms', models.JSONField()),
-                ('terms_sha256', models.CharField(max_length=64)),
-                ('proposed_at', models.DateTimeField()),
-                ('accepted_at', models.DateTimeField(null=True)),
-                ('inquiry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='agreements', to='reviews.inquiry')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("version", models.PositiveIntegerField()),
+                ("terms", models.JSONField()),
+                ("terms_sha256", models.CharField(max_length=64)),
+                ("proposed_at", models.DateTimeField()),
+                ("accepted_at", models.DateTimeField(null=True)),
+                (
+                    "inquiry",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="agreements",
+                        to="reviews.inquiry",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['version'],
-                'constraints': [models.UniqueConstraint(fields=('inquiry', 'version'), name='one_agreement_per_version')],
+                "ordering": ["version"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("inquiry", "version"), name="one_agreement_per_version")
+                ],
             },
         ),
     ]
