@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Factories of the server tests: one for each noun."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from proofhouse.attest import Signer
+from proofhouse.ledger import leaf
+from proofhouse.letters import LETTER_TYPES, Enclosure, Introduction, Letter, seal
+from proofhouse.server.accounts.models import Membership, Person
+from proofhouse.server.accounts.permissions import ROLE_PERMISSIONS, Permission, Role
+from proofhouse.server.advisories.models import Advisory
+from proofhouse.server.cases.models import Case, Patch, Report, ValidationRun
+from proofhouse.server.cases.rules import ReportState
+from proofhouse.server.engine import models as engine
+from proofhouse.server.engine.clock import now
+from proofhouse.server.engine.keys import inspection_key
+from proofhouse.server.engine.models import DoneAct, LedgerEntry, Peer, Thread
+from proofhouse.server.exams.models import ExamStatement, Seal
+from proofhouse.server.members.models import Match, Notification, Sbom
+from proofhouse.server.oversight.models import Export
+from proofhouse.server.releases.models import Acknowledgement, Agent, Release, ReleaseKey
+from proofhouse.server.reviews.models import Agreement, Determination, Inquiry, RegisterEntry, Window
+from proofhouse.server.reviews.rules import Basis, InquiryState, Label
+
+EVERY_TYPE = frozenset(spec.name for spec in LETTER_TYPES.values())
+TERMS = next(spec for spec in LETTER_TYPES.values() if spec.name == "agreement").example["terms"]
+_numbers = itertools.count(1)
+
+
+def make_person(*roles: Role, active: bool = True) -> Person:
+    """Somebody with exactly these roles."""
+    number = next(_numbers)
+    person = Person.objects.create(
+        email=f"person{number}@office.example", name=f"Person {number}", is_active=active
+    )
+    Membership.objects.bulk_create([Membership(person=person, role=role) for role in roles])
+    return person
+
+
+def make_holder(permission: Permission) -> Person:
+    """Somebody whose only role carries a permission."""
+    return make_person(next(role for role, held in ROLE_PERMISSIONS.items() if permission in held))
+
+
+def make_peer(name: str, signer: Signer, purposes: frozenset[str] = EVERY_TYPE, address: str = "") -> Peer:
+    """Another house, introduced by its key."""
+    introduction = Introduction(
+        name, signer.public, purposes | {"acknowledgement"}, now() - timedelta(days=1)
+    )
+    return Peer.objects.create(
+        name=name,
+        title=name.title(),
+        address=address or "http://127.0.0.1:9",
+        introductions=[introduction.to_record()],
+    )
+
+
+def make_thread(peer: Peer, case: str = "") -> Thread:
+    """An open correspondence."""
+    return Thread.objects.create(peer=peer, subject="A matter", case=case, opened_at=now())
+
+
+def make_entry(kind: str = "inquiry.send", case: str = "review:1", *, in_force: bool = True) -> LedgerEntry:
+    """A ledger entry as an act leaves it; `in_force` gives it a receipt's place without a log."""
+    key = secrets.token_bytes(32)
+    content = {"kind": kind, "case": case, "nonce": secrets.token_hex(8)}
+    return LedgerEntry.objects.create(
+        kind=kind,
+        case=case,
+        record=content,
+        record_key=key,
+        leaf=bytes(leaf(kind, case, content, key, inspection_key())),
+        created_at=now(),
+        receipt="a receipt" if in_force else "",
+    )
+
+
+def make_inquiry(peer: Peer, state: InquiryState = InquiryState.INQUIRED, **fields: Any) -> Inquiry:
+    """An inquiry of a developer's house."""
+    identity = uuid4()
+    case = f"review:{identity}"
+    return Inquiry.objects.create(
+        **{
+            "id": identity,
+            "case": case,
+            "thread": make_thread(peer, case),
+            "peer": peer,
+            "model_name": "Example-1",
+            "model_sha256": "a" * 64,
+            "planned_partner_release": now() + timedelta(days=45),
+            "state": state,
+            "inquired_at": now(),
+            **fields,
+        }
+    )
+
+
+def make_seal(case: str, *, in_force: bool = True) -> Seal:
+    """A sealed bank and rule."""
+    return Seal.objects.create(
+        case=case,
+        commitments={
+            "rule_sha256": "b" * 64,
+            "items": 12,
+            "plan_sha256": "c" * 64,
+            "bank_root_sha256": "d" * 64,
+        },
+        rule_sha256="b" * 64,
+        items=12,
+        entry=make_entry("bank.seal", case, in_force=in_force),
+        sealed_at=now(),
+    )
+
+
+def make_statement(seal: Seal, verdict: str = "exceeds", **fields: Any) -> ExamStatement:
+    """An accepted exam report."""
+    return ExamStatement.objects.create(
+        **{
+            "sha256": secrets.token_hex(32),
+            "case": seal.case,
+            "model_name": "Example-1",
+            "subject_sha256": "a" * 64,
+            "seal": seal,
+            "verdict": verdict,
+            "ability": 1.0,
+            "ability_low": 0.5,
+            "ability_high": 1.5,
+            "outcomes": {"solved": 12},
+            "tier": "T0",
+            "entry": make_entry("statement.accept", seal.case),
+            "accepted_at": now(),
+            **fields,
+        }
+    )
+
+
+def make_determination(case: str, *, in_force: bool = True) -> Determination:
+    """A determination with its line in the register."""
+    made = Determination.objects.create(
+        case=case,
+        model_name="Example-1",
+        model_sha256="a" * 64,
+        basis=Basis.REVIEW,
+        label=Label.COVERED,
+        entry=make_entry("determination.make", case, in_force=in_force),
+        decided_by="The authority",
+        decided_at=now(),
+    )
+    RegisterEntry.objects.create(number=f"PH-2026-{next(_numbers):06d}", determination=made)
+    return made
+
+
+def make_case(vendor: Peer) -> Case:
+    """A case with a report, a run of its proof, and a proved patch."""
+    identity = uuid4()
+    case = Case.objects.create(
+        id=identity,
+        title="A flaw",
+        product="libexample",
+        identifiers=["CVE-2026-0001"],
+        vendor=vendor,
+        entry=make_entry("case.open", f"case:{identity}"),
+        opened_at=now(),
+    )
+    report = Report.objects.create(
+        thread=make_thread(vendor),
+        finder="A finder",
+        identifier="CVE-2026-0001",
+        product="libexample",
+        summary="It reads freed memory.",
+        proof_name="proof.xml",
+        recipe_sha256="e" * 64,
+        provenance={"means": "fuzzer"},
+        case=case,
+        entry=make_entry("report.receive"),
+        received_at=now(),
+    )
+    ValidationRun.objects.create(
+        report=report,
+        statement_sha256="f" * 64,
+        verdict=ReportState.REPRODUCED,
+        runs=3,
+        crashes=3,
+        real=True,
+        entry=make_entry("validation.accept"),
+        run_at=now(),
+    )
+    Patch.objects.create(case=case, name="fix.patch", sha256="1" * 64, proved=True, offered_at=now())
+    return case
+
+
+def make_advisory(case: Case) -> Advisory:
+    """A published advisory."""
+    return Advisory.objects.create(
+        number=f"PH-2026-{next(_numbers):06d}",
+        case=case,
+        title="A flaw",
+        tlp="TLP:CLEAR",
+        csaf_sha256="2" * 64,
+        osv_sha256="3" * 64,
+        fixed_version="2.0",
+        said={"summary": "A flaw."},
+        entry=make_entry("advisory.publish", f"case:{case.id}"),
+        published_at=now(),
+    )
+
+
+def make_release(advisory: Advisory, vendor: Peer) -> Release:
+    """A patch that the director names."""
+    return Release.objects.create(
+        item=f"item-{next(_numbers)}",
+        advisory=advisory.number,
+        vendor=vendor,
+        path="g0/vendor/patches/fix.patch",
+        sha256="1" * 64,
+        length_bytes=100,
+        manifest_version=2,
+        entry=make_entry("release.authorise", f"case:{advisory.case_id}"),
+        authorised_at=now(),
+    )
+
+
+@dataclass(frozen=True)
+class World:
+    """One row, at least, of every model that this program keeps."""
+
+    inquiry: Inquiry
+    case: Case
+    advisory: Advisory
+    notification: Notification
+    release: Release
+
+
+def make_world() -> World:
+    """Fill every table of a house."""
+    peer = make_peer("lab", Signer.generate("letters", "lab", demo=True))
+    inquiry = make_inquiry(peer, InquiryState.CLOSED)
+    Agreement.objects.create(
+        inquiry=inquiry, version=1, terms=TERMS, terms_sha256="4" * 64, proposed_at=now(), accepted_at=now()
+    )
+    Window.objects.create(
+        inquiry=inquiry, opens_at=now(), closes_at=now() + timedelta(days=1), entry=make_entry("window.open")
+    )
+    make_statement(make_seal(inquiry.case))
+    make_determination(inquiry.case)
+    case = make_case(peer)
+    advisory = make_advisory(case)
+    release = make_release(advisory, peer)
+    sbom = Sbom.objects.create(
+        member=peer,
+        name="gateway",
+        sha256="5" * 64,
+        components=3,
+        entry=make_entry("sbom.receive"),
+        received_at=now(),
+    )
+    Match.objects.create(
+        sbom=sbom, advisory=advisory.number, component="libexample", answer="yes", reason="1 < 2"
+    )
+    notification = Notification.objects.create(
+        peer=peer,
+        advisory=advisory.number,
+        title="A flaw",
+        components=["libexample 1.0"],
+        action="Update.",
+        due_at=now(),
+        entry=make_entry("member.notify"),
+        notified_at=now(),
+    )
+    Acknowledgement.objects.create(
+        item=release.item,
+        member="clinic",
+        agent="clinic-agent",
+        stage="staged",
+        envelope_sha256="6" * 64,
+        entry=make_entry("acknowledgement.receive"),
+        received_at=now(),
+    )
+    Agent.objects.create(name="clinic-agent", member="clinic", public_key={}, enrolled_at=now())
+    ReleaseKey.objects.create(vendor=peer, public_key=[], told_at=now())
+    Export.objects.create(peer=peer, sha256="7" * 64, entry=make_entry("export.make"), made_at=now())
+    DoneAct.objects.create(key="demo/1", act="reviews.inquire", value=None)
+    engine.Letter.objects.create(
+        digest="8" * 64,
+        direction="received",
+        thread=inquiry.thread,
+        type="inquiry",
+        sequence=1,
+        body={},
+        envelope=b"",
+        state="received",
+        written_at=now(),
+    )
+    return World(inquiry, case, advisory, notification, release)
+
+
+@dataclass
+class Correspondent:
+    """A foreign house: it has a key, and knows how to seal letters to this one."""
+
+    name: str
+    signer: Signer
+    peer: Peer
+
+    @classmethod
+    def introduced(cls, name: str, purposes: frozenset[str] = EVERY_TYPE) -> Correspondent:
+        """Make a house with a key and introduce it here."""
+        signer = Signer.generate("letters", name, demo=True)
+        return cls(name, signer, make_peer(name, signer, purposes))
+
+    def letter(
+        self,
+        letter_type: str = "checkpoint",
+        body: Mapping[str, Any] | None = None,
+        *,
+        thread: UUID | None = None,
+        sequence: int = 1,
+        signer: Signer | None = None,
+        recipient: str = "office",
+        enclosures: Sequence[Enclosure] = (),
+        in_reply_to: str | None = None,
+        at: datetime | None = None,
+    ) -> Letter:
+        """Seal a letter to the office; without a body, the example of its type."""
+        spec = next(each for each in LETTER_TYPES.values() if each.name == letter_type)
+        return seal(
+            letter_type,
+            spec.example if body is None else body,
+            sender=self.name,
+            recipient=recipient,
+            thread=str(thread or uuid4()),
+            sequence=sequence if spec.sequenced else 0,
+            signer=signer or self.signer,
+            now=at or now(),
+            enclosures=enclosures,
+            in_reply_to=in_reply_to,
+        )
