@@ -218,12 +218,15 @@ def _deliver(row: Letter) -> None:
     try:
         answer = letters.deliver_http(f"{peer.address}/letters/", bytes(row.envelope))
         acknowledgement = letters.open_letter(answer, introductions(), this_house().name, now=now())
+        if acknowledgement.body.get("letter_sha256") != row.digest:
+            raise letters.UnknownReply(f"{peer.name} did not acknowledge this letter")
         _order_of(row.thread).apply(acknowledgement)
-    except DeliveryFailed as failed:
+    except letters.LetterError as failed:
         row.attempts += 1
         row.problem = str(failed)[:300]
         row.retry_at = now() + FIRST_RETRY * 2 ** (row.attempts - 1)
-        if not failed.retryable or row.attempts >= LAST_ATTEMPT:
+        final = isinstance(failed, DeliveryFailed) and not failed.retryable
+        if final or row.attempts >= LAST_ATTEMPT:
             row.state = Letter.State.DEAD
             logger.error("letter %s to %s is dead: %s", row.type, peer.name, failed)
         row.save(update_fields=["attempts", "problem", "retry_at", "state"])
