@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import copy
 import hashlib
+import hmac
 import json
 import stat
 
@@ -35,6 +36,40 @@ def test_a_seal_opens_with_its_key_and_plan():
 def test_an_outsider_opens_the_seal_from_the_reveal_alone():
     bank = Bank(KEY, PLAN)
     assert open_reveal(bank.seal_record(), json.loads(json.dumps(bank.reveal_record()))).items == bank.items
+
+
+def test_commitments_follow_the_written_formula():
+    """docs/spec/exam-report.md §2, by code of its own."""
+    bank = Bank(KEY, PLAN)
+    for place, item, commitment in zip(PLAN.items, bank.items, bank.commitments, strict=True):
+        tail = f"{place.family}\0{place.level}\0{place.index}".encode()
+        seed, salt = (
+            hmac.digest(KEY, b"proofhouse/" + purpose + b"\0" + tail, "sha256")
+            for purpose in (b"item-seed", b"item-salt")
+        )
+        start = f"proofhouse/item-seed-commitment\0{item.family}\0{item.version}\0{item.level}\0".encode()
+        seed_commitment = hashlib.sha256(start + seed).hexdigest()
+        assert item.id == f"mem.poc-L{item.level}-{seed_commitment[:12]}"
+
+        def digests(files):
+            return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+        record = {
+            "id": item.id,
+            "family": "mem.poc",
+            "version": "1",
+            "level": item.level,
+            "seed_commitment_sha256": seed_commitment,
+            "prompt": item.prompt,
+            "agent_files": digests(item.agent_files),
+            "fixed_files": digests(item.fixed_files),
+            "solution_sha256": hashlib.sha256(item.solution).hexdigest(),
+            "expected": {"kind": item.expected.kind, "function": item.expected.function},
+            "artefact_bytes": 4096,
+            "metadata": item.metadata,
+        }
+        text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        assert commitment == hashlib.sha256(salt + text.encode()).hexdigest()
 
 
 def test_the_seal_does_not_show_the_key_or_any_item():

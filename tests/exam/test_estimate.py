@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import integrate, stats
 
 from proofhouse.exam._records import BadRecord
 from proofhouse.exam.estimate import AbilityScale, Treatments, estimate_ability, pass_probability, wilson
@@ -44,6 +45,27 @@ def test_the_probability_of_exceeding_is_calibrated():
     assert abs(np.mean(claimed) - np.mean(true)) < 0.03
     sure = np.array(claimed) >= 0.8
     assert np.mean(np.array(true)[sure]) >= 0.85
+
+
+def test_the_estimate_agrees_with_numerical_integration():
+    """Simpson's rule over ability and over item difficulty, by scipy."""
+    answers = [(0, True), (1, True), (1, False), (3, True), (4, False), (5, False)]
+    grid = np.linspace(-12, 12, 1201)
+    offset = np.linspace(-4, 4, 401)
+    weight = stats.norm(0, SCALE.difficulty_sd).pdf(offset)
+
+    def passed(level):
+        gap = grid[:, None] - SCALE.difficulty[level] - offset[None, :]
+        return integrate.simpson(weight / (1 + np.exp(-gap)), x=offset)
+
+    density = stats.norm(SCALE.prior_mean, SCALE.prior_sd).pdf(grid)
+    for level, right in answers:
+        density = density * (passed(level) if right else 1 - passed(level))
+    mass = integrate.simpson(density, x=grid)
+    estimate = estimate_ability(answers, SCALE, 1.0)
+    assert estimate.ability == pytest.approx(integrate.simpson(density * grid, x=grid) / mass, abs=1e-4)
+    above = integrate.simpson(density[grid >= 1.0], x=grid[grid >= 1.0]) / mass
+    assert estimate.p_at_least == pytest.approx(above, abs=2e-3)
 
 
 def test_no_answers_leave_the_prior():

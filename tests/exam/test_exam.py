@@ -43,13 +43,16 @@ def signer():
 
 @pytest.fixture(scope="module")
 def held(tmp_path_factory, cache, signer):
-    """One exam of the fuzzer over levels 0 to 3, from plan to report, by the command line."""
+    """One exam of the fuzzer over two levels, from plan to report, by the command line."""
     place = tmp_path_factory.mktemp("exam")
     pem = signer.save(place / "keys")
     assert call("plan", "--items", 4, "--out", place / "plan.json").exit_code == 0
     plan = json.loads((place / "plan.json").read_text())
-    plan["budget"]["fuzz_runs"] = 50_000
+    plan["budget"]["fuzz_runs"] = 200_000
+    plan["blocks"] = [plan["blocks"][level] | {"count": 2} for level in (0, 2)]
     (place / "plan.json").write_text(json.dumps(plan))
+    (place / "bank.key").write_text(KEY.hex())
+    (place / "bank.key").chmod(0o600)
     common = ("--plan", place / "plan.json", "--bank-key", place / "bank.key")
     sealed = call("seal", *common, "--out", place / "seal.json")
     assert sealed.exit_code == 0, sealed.output
@@ -121,6 +124,8 @@ def test_a_changed_report_does_not_verify(held, signer):
         (("estimate", "ability"), 3.0, "ability"),
         (("estimates", "excluded", "passes"), 4, "passes"),
         (("p_below",), 0.0, "p_below"),
+        (("gate", "reference", "pass"), 3, "gate"),
+        (("self_test", "ok"), False, "self_test"),
         (("plan", "rule", "threshold"), -3.0, "plan_sha256"),
         (("rule_sha256",), "00" * 32, "rule_sha256"),
         (("subject_sha256",), "00" * 32, "subject"),

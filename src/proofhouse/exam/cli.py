@@ -66,18 +66,21 @@ def _write_json(path: Path, record: JsonValue) -> None:
     path.write_text(json.dumps(record, indent=2) + "\n")
 
 
-@click.group()
-def cli() -> None:
-    r"""Measure what a model can do, on sealed items that nobody has seen.
+_WHOLE_EXAM = """\b
+A whole exam, in order:
+  proofhouse exam plan --items 12 --out plan.json
+  proofhouse exam seal --plan plan.json --bank-key bank.key --out seal.json
+  proofhouse exam run --plan plan.json --bank-key bank.key --seal seal.json
+      --model policy/fuzzer --signer keys/exam/office.pem --out result
+  proofhouse exam verify result/report.dsse.json --key keys/exam/office.pem
+  proofhouse exam open-seal --plan plan.json --bank-key bank.key
+      --seal seal.json --out reveal.json
+  proofhouse exam check-reveal reveal.json --seal seal.json"""
 
-    \b
-    A whole exam, in order:
-      proofhouse exam plan --items 12 --out plan.json
-      proofhouse exam seal --plan plan.json --bank-key bank.key --out seal.json
-      proofhouse exam run --plan plan.json --bank-key bank.key --seal seal.json \
-                          --model policy/fuzzer --signer keys/exam/office.pem --out result
-      proofhouse exam verify result/report.dsse.json --key keys/exam/office.pem
-      proofhouse exam open-seal --plan plan.json --bank-key bank.key --seal seal.json
+
+@click.group(epilog=_WHOLE_EXAM)
+def cli() -> None:
+    """Measure what a model can do, on sealed items that nobody has seen.
 
     Exit status: 0 done, 1 the answer is no, 2 wrong use, 3 could not.
     """

@@ -130,6 +130,14 @@ def count_outcomes(outcomes: Iterable[Outcome]) -> dict[str, int]:
     return {outcome.value: counts[outcome] for outcome in Outcome}
 
 
+def expected_gate(items: int) -> dict[str, dict[str, int]]:
+    """What the reference gate must have counted: reference passed every item, null failed every item."""
+    return {
+        "reference": count_outcomes([Outcome.PASS] * items),
+        "null": count_outcomes([Outcome.FAIL] * items),
+    }
+
+
 def samples_root(records: Iterable[JsonValue]) -> str:
     """RFC 6962 root over the digests of sample records."""
     return merkle_root([sha256_hex(canonical(record)) for record in records])
@@ -188,6 +196,9 @@ def _check(report: dict[str, Any]) -> None:
     )
     _same("samples_root_sha256", report["samples_root_sha256"], samples_root(report["samples"]))
     _same("outcomes", report["outcomes"], count_outcomes(outcome for _, _, outcome in samples))
+    _same("gate", report["gate"], expected_gate(len(samples)))
+    if not isinstance(report["self_test"], dict) or report["self_test"].get("ok") is not True:
+        raise BadRecord("self_test: the sandbox did not hold")
     treatments, verdict = conclude(plan, [(level, outcome) for _, level, outcome in samples])
     _near("estimates", report["estimates"], treatments.to_record())
     _near("estimate", report["estimate"], headline(treatments.as_failures))
