@@ -5,8 +5,8 @@
     python benchmarks/line.py --quick    # warm only, within a minute where the cache is filled
     python benchmarks/line.py --json     # one JSON object: cold_s, warm_s, peak_rss_mb, steps
 
-`peak_rss_mb` is the largest sum, sampled ten times a second, of the proportional memory (PSS) of all our own processes; compilers
-and what runs inside sandboxes are left out, as the goal does.
+`peak_rss_mb` is the largest sum, sampled ten times a second, of the proportional memory (PSS) of all our own
+processes; compilers and what runs inside sandboxes are left out, as the goal does.
 """
 
 from __future__ import annotations

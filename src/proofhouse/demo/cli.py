@@ -18,6 +18,7 @@ from proofhouse.demo.stage import CouldNot, open_stage
 from proofhouse.demo.steps import Facts, Play
 from proofhouse.server.engine.wire import ControlError
 from proofhouse.server.house import HouseError
+from proofhouse.validation import ValidationError
 
 STATE = "demo-state.json"
 _STEPS = (
@@ -62,38 +63,22 @@ def _prepare(directory: Path, fresh: bool) -> _State:
     return state
 
 
-def _play(play: Play, state: _State, console: Console) -> list[dict[str, Any]]:
+def _play(play: Play, state: _State, console: Console) -> None:
     if "1" in state.done:
         steps.open_doors(play)
-    told = []
     for number, (name, step) in enumerate(_STEPS, 1):
         key = str(number)
         if key in state.done:
             console.print(f"[dim]{number}/9 {name}: done before[/dim]")
-        else:
-            console.print(f"[bold]{number}/9 {name}[/bold]")
-            began = time.monotonic()
-            play.stage.begin(number)
-            facts: Facts = step(play)
-            state.done[key] = {"seconds": round(time.monotonic() - began, 2), "facts": facts}
-            state.save()
-            console.print(
-                f"    [green]proved[/green] in {state.done[key]['seconds']} s: {_short(facts)}",
-                highlight=False,
-            )
-        told.append({"n": number, "name": name, "ok": True, **state.done[key]})
-    return told
-
-
-def _short(facts: Facts) -> str:
-    told = facts.get("proved")
-    return (
-        str(told)
-        if told
-        else ", ".join(
-            f"{name} {value}" for name, value in facts.items() if not isinstance(value, dict | list)
-        )
-    )
+            continue
+        console.print(f"[bold]{number}/9 {name}[/bold]")
+        began = time.monotonic()
+        play.stage.begin(number)
+        facts: Facts = step(play)
+        seconds = round(time.monotonic() - began, 2)
+        state.done[key] = {"seconds": seconds, "facts": facts}
+        state.save()
+        console.print(f"    [green]proved[/green] in {seconds} s: {facts['proved']}", highlight=False)
 
 
 @click.command()
@@ -126,11 +111,11 @@ def cli(directory: Path, model: str, fresh: bool, report: Path | None, cache: Pa
     began = time.monotonic()
     try:
         with open_stage(directory.resolve(), cache) as stage:
-            told = _play(Play(stage, model, state.memory, _saying(console)), state, console)
-    except (CouldNot, HouseError, ControlError) as stopped:
-        _write(report, False, state, time.monotonic() - began, [])
+            _play(Play(stage, model, state.memory, _saying(console)), state, console)
+    except (CouldNot, HouseError, ControlError, ValidationError) as stopped:
+        _write(report, state, time.monotonic() - began)
         raise CommandCouldNot(f"{stopped}\nRun the same command again to continue from here.") from None
-    _write(report, True, state, time.monotonic() - began, told)
+    _write(report, state, time.monotonic() - began)
     real = bool(state.memory.get("real"))
     console.print(
         f"\n[bold]Nine steps done[/bold] in {time.monotonic() - began:.0f} s"
@@ -145,13 +130,18 @@ def _saying(console: Console) -> Any:
     return lambda text: console.print(f"    [dim]{text}[/dim]", highlight=False)
 
 
-def _write(report: Path | None, ok: bool, state: _State, seconds: float, told: list[dict[str, Any]]) -> None:
+def _write(report: Path | None, state: _State, seconds: float) -> None:
     if report is None:
         return
-    report.write_text(
-        json.dumps(
-            {"ok": ok, "real": bool(state.memory.get("real")), "seconds": round(seconds, 2), "steps": told},
-            indent=1,
-        )
-        + "\n"
-    )
+    told = [
+        {"n": number, "name": name, "ok": True, **state.done[str(number)]}
+        for number, (name, _) in enumerate(_STEPS, 1)
+        if str(number) in state.done
+    ]
+    record = {
+        "ok": len(told) == len(_STEPS),
+        "real": bool(state.memory.get("real")),
+        "seconds": round(seconds, 2),
+        "steps": told,
+    }
+    report.write_text(json.dumps(record, indent=1) + "\n")

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from proofhouse.demo.stage import CouldNot
-from proofhouse.validation import Recipe, SourceUnavailable, load_recipe
+from proofhouse.validation import Recipe, SourceUnavailable, ToolMissing, load_recipe
 from proofhouse.validation._recipe import DirectorySource, FileRef, RecipeFile
 from proofhouse.validation._source import Source, fetch_source
 
@@ -97,7 +97,7 @@ def real_finding(cache: Path) -> Finding:
     """
     try:
         return Finding.of(REAL, cache, "")
-    except SourceUnavailable as unreachable:
+    except (SourceUnavailable, ToolMissing) as unreachable:
         raise CouldNot(str(unreachable)) from None
 
 

@@ -65,7 +65,8 @@ def validation(play: Play) -> Facts:
         "identifiers": opened["identifiers"],
         "result": result,
         "proved": f"{len(opened['identifiers'])} reports reproduced and merged into one case by one patch: "
-        + ", ".join(opened["identifiers"]),
+        + ", ".join(opened["identifiers"])
+        + ("" if finding.real else " (our example program, not a real one)"),
     }
 
 

@@ -55,11 +55,20 @@ def content_of(advisory: Advisory) -> AdvisoryContent:
         title=advisory.title,
         publisher=publisher(),
         summary=said["summary"],
-        vulnerabilities=tuple(Vulnerability(**flaw) for flaw in said["vulnerabilities"]),
+        vulnerabilities=tuple(_vulnerability(flaw) for flaw in said["vulnerabilities"]),
         packages=(AffectedPackage(**said["package"]),),
         revisions=(Revision(1, advisory.published_at, "Initial release."),),
         finders=tuple(Finder(**finder) for finder in said["finders"]),
     )
+
+
+def _vulnerability(flaw: dict[str, str]) -> Vulnerability:
+    """CSAF has a field for a CVE name only; any other name stands in the title."""
+    fields = {name: value for name, value in flaw.items() if name != "identifier"}
+    identifier = flaw["identifier"]
+    if identifier.startswith("CVE-"):
+        return Vulnerability(**fields, cve=identifier)
+    return Vulnerability(**{**fields, "title": f"{identifier}: {fields['title']}"})
 
 
 @act(Permission.ADVISORIES_ADVISORY_PUBLISH)
@@ -78,7 +87,7 @@ def publish_advisory(
         actor: A coordinator.
         case: Id of the case.
         summary: What happened and what to do, in plain words.
-        vulnerabilities: Fields of `formats.Vulnerability`, one for each identifier of the case.
+        vulnerabilities: Fields of `formats.Vulnerability` and the `identifier`, one for each identifier of the case.
         package: Fields of `formats.AffectedPackage`.
         finders: Fields of `formats.Finder`.
 
@@ -89,7 +98,7 @@ def publish_advisory(
     row = access(actor, Case, id=case)
     if row.embargo in (EmbargoState.ACTIVE, EmbargoState.PROPOSED):
         raise ActError("an embargo is in force; lift it first", "embargo")
-    if sorted(flaw["cve"] for flaw in vulnerabilities) != sorted(row.identifiers):
+    if sorted(flaw["identifier"] for flaw in vulnerabilities) != sorted(row.identifiers):
         raise ActError("describe each identifier of the case once", "identifiers")
     row.state = step_case(CaseState(row.state), CaseState.PUBLISHED)
     row.save(update_fields=["state"])
