@@ -16,7 +16,7 @@ from proofhouse.law import DueState, FactSet, LawBook, Obligation, Result, Truth
 from proofhouse.law.deadlines import Due, Setting
 from proofhouse.law.facts import Moment
 from proofhouse.law.golden import run_case
-from proofhouse.law.lint import lint_instrument
+from proofhouse.law.linting import lint_instrument
 
 THRESHOLDS = [
     ("us-ca-sb53-incident", "model.training_ops", 1.0e26),

@@ -76,6 +76,7 @@ def test_check_as_json_carries_the_trace_and_where_facts_come_from(folder: Path)
     assert {"fact": "model.training_ops", "value": 2.1e26, "from": "model card v3"} in framework["facts"]
     assert framework["grade"] == "primary_read"
     assert framework["federal_equivalence"]["scope"] == "incident_duty"
+    assert "watch-hr9925" in {one["id"] for one in framework["watch"]}
     assert answer["horizon"] == {"statute_texts": "2026-08-21", "secondary": "2026-10-05"}
 
 

@@ -12,7 +12,7 @@ import pytest
 from law.expectations import STARTS
 from proofhouse.law import Grade, LawBook, Standing
 from proofhouse.law.deadlines import Deadline
-from proofhouse.law.lint import lint
+from proofhouse.law.linting import lint
 from proofhouse.law.model import PrivateAction
 from proofhouse.law.reading import Documents
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proofhouse.law import Due, DueState, FactSet, LawBook, Meaning, OutsideCalendar, Predicate, Truth
+from proofhouse.law.counting import Unit, add_months
 from proofhouse.law.deadlines import (
     NAMES,
     Before,
@@ -26,10 +27,8 @@ from proofhouse.law.deadlines import (
     Relative,
     Setting,
     Standing,
-    Unit,
     Value,
     Window,
-    add_months,
 )
 from proofhouse.law.facts import Moment
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from proofhouse.law import LawBook
-from proofhouse.law.lint import Severity, lint
+from proofhouse.law.linting import Severity, lint
 from proofhouse.law.reading import Documents
 
 TODAY = date(2026, 11, 24)

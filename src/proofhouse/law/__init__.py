@@ -8,6 +8,7 @@ with a closed set of operators and explains each answer. It knows nothing of Dja
 from proofhouse.law.assessment import WORDS, Assessment, Result
 from proofhouse.law.book import Entry, LawBook
 from proofhouse.law.deadlines import Due, DueState, Meaning
+from proofhouse.law.difference import Change, Viewpoint, compare
 from proofhouse.law.errors import (
     FactRefused,
     LawError,
@@ -17,18 +18,22 @@ from proofhouse.law.errors import (
     PredicateRefused,
 )
 from proofhouse.law.facts import FactSet, Incident, Profile, Vocabulary
+from proofhouse.law.linting import Finding, Severity, lint
 from proofhouse.law.model import Grade, Instrument, Obligation, Standing, Version
 from proofhouse.law.predicates import Explanation, Predicate, Truth
+from proofhouse.law.records import assessment_record, check_record, incident_record
 
 __all__ = [
     "WORDS",
     "Assessment",
+    "Change",
     "Due",
     "DueState",
     "Entry",
     "Explanation",
     "FactRefused",
     "FactSet",
+    "Finding",
     "Grade",
     "Incident",
     "Instrument",
@@ -43,8 +48,15 @@ __all__ = [
     "PredicateRefused",
     "Profile",
     "Result",
+    "Severity",
     "Standing",
     "Truth",
     "Version",
+    "Viewpoint",
     "Vocabulary",
+    "assessment_record",
+    "check_record",
+    "compare",
+    "incident_record",
+    "lint",
 ]

@@ -15,7 +15,8 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from proofhouse.law.calendars import Calendar
-from proofhouse.law.deadlines import Due, DueState, Meaning, Setting, local_day
+from proofhouse.law.counting import local_day
+from proofhouse.law.deadlines import Due, DueState, Meaning, Setting
 from proofhouse.law.facts import FactSet, Moment
 from proofhouse.law.model import EventKind, Instrument, Obligation, Standing, StatusEvent, Version
 from proofhouse.law.predicates import Explanation, Truth, all_of

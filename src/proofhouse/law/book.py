@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
@@ -114,6 +115,14 @@ class LawBook:
     def obligation_ids(self) -> tuple[str, ...]:
         """Ids of all obligations, of superseded versions too."""
         return tuple(self._entries)
+
+    def watching(self, instrument_id: str) -> tuple[WatchItem, ...]:
+        """Return the open matters that would change an instrument."""
+        return tuple(
+            item
+            for item in self.watch
+            if any(fnmatchcase(instrument_id, pattern) for pattern in item.affects)
+        )
 
     def knowledge(self, known_at: date | None) -> date:
         """Return the day in knowledge time that a question is put at; None means everything known so far."""

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from proofhouse.law.counting import Unit
 from proofhouse.law.deadlines import (
     Before,
     Composite,
@@ -22,7 +23,6 @@ from proofhouse.law.deadlines import (
     ReasonableTime,
     Recurring,
     Relative,
-    Unit,
     Value,
     Window,
 )

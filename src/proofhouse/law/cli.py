@@ -18,7 +18,7 @@ from proofhouse.law.deadlines import Due, DueState, Meaning
 from proofhouse.law.difference import Change, Viewpoint, compare
 from proofhouse.law.errors import FactRefused, LawError, LawMalformed
 from proofhouse.law.facts import Incident, Profile
-from proofhouse.law.lint import Severity, lint
+from proofhouse.law.linting import Severity, lint
 from proofhouse.law.predicates import Explanation, Truth
 from proofhouse.law.reading import Document, parse
 from proofhouse.law.records import (
@@ -312,7 +312,7 @@ def _print_assessment(one: Assessment, book: LawBook, why: bool) -> None:
         click.echo(f"    {one.standing.value.replace('_', ' ')}{start}")
     recipients = ", ".join(recipient.name for recipient in obligation.recipients)
     for due in one.dues:
-        _print_due(due, recipients, book)
+        _print_due(due, recipients, book, sure=one.result is Result.APPLIES)
     if one.anchor_precedes_law:
         click.echo("    the anchor lies before the duty's first day: ask counsel whether it runs")
     for name in one.missing:
@@ -322,10 +322,10 @@ def _print_assessment(one: Assessment, book: LawBook, why: bool) -> None:
             _print_tree(tree, 2)
 
 
-def _print_due(due: Due, recipients: str, book: LawBook) -> None:
+def _print_due(due: Due, recipients: str, book: LawBook, *, sure: bool) -> None:
     to = f" to {recipients}" if recipients else ""
     what = f"{due.what}: " if due.what else ""
-    condition = "" if due.condition is Truth.TRUE else " (if it applies)"
+    condition = "" if sure and due.condition is Truth.TRUE else " (if it applies)"
     if due.state is DueState.DATED:
         click.echo(f"    {what}{_MEANINGS[due.meaning]} {local_text(due)}{to}{condition}")
     elif due.state in {DueState.UNCOUNTABLE, DueState.ENDED}:

@@ -17,7 +17,7 @@ from proofhouse.law.book import LawBook
 from proofhouse.law.deadlines import Due
 from proofhouse.law.difference import Change, Viewpoint
 from proofhouse.law.facts import Moment, Profile, Vocabulary
-from proofhouse.law.lint import Finding
+from proofhouse.law.linting import Finding
 from proofhouse.law.predicates import Truth
 
 
@@ -62,16 +62,16 @@ def due_record(due: Due, assessment: Assessment, vocabulary: Vocabulary) -> dict
 
 
 def assessment_record(
-    assessment: Assessment, vocabulary: Vocabulary, sources: Mapping[str, str] | None = None
+    book: LawBook, assessment: Assessment, sources: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """Return an assessment with everything that a page or an export needs.
 
     Args:
+        book: for the questions and the watch list.
         assessment: the assessment.
-        vocabulary: for the questions.
         sources: where the organisation says each fact comes from.
     """
-    obligation, instrument = assessment.obligation, assessment.instrument
+    obligation, instrument, vocabulary = assessment.obligation, assessment.instrument, book.vocabulary
     source = instrument.sources[obligation.source]
     penalty = obligation.penalty
     facts = dict(item for tree in assessment.explanations for item in tree.decisive_facts())
@@ -124,6 +124,9 @@ def assessment_record(
             "route": instrument.equivalence.route or None,
             "designated": [dict(one) for one in instrument.equivalence.designated],
         },
+        "watch": [
+            {"id": item.id, "what": item.what, "status": item.status} for item in book.watching(instrument.id)
+        ],
         "evidence_types": list(obligation.evidence_types),
         "missing": [{"fact": name, "ask": vocabulary.question(name)} for name in assessment.missing],
         "facts": [
@@ -158,7 +161,7 @@ def check_record(
     book: LawBook, profile: Profile, view: Viewpoint, assessments: Iterable[Assessment]
 ) -> dict[str, Any]:
     """Return the answer to "what applies to us"."""
-    rows = [assessment_record(one, book.vocabulary, profile.sources) for one in assessments]
+    rows = [assessment_record(book, one, profile.sources) for one in assessments]
     return envelope(book, view, assessments=rows)
 
 
@@ -166,7 +169,7 @@ def incident_record(
     book: LawBook, profile: Profile, title: str, view: Viewpoint, clocks: Iterable[Assessment]
 ) -> dict[str, Any]:
     """Return the clocks of an incident, strictest first."""
-    rows = [assessment_record(one, book.vocabulary, profile.sources) for one in clocks]
+    rows = [assessment_record(book, one, profile.sources) for one in clocks]
     return envelope(book, view, incident=title or None, clocks=rows)
 
 
