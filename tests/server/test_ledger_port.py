@@ -33,6 +33,7 @@ from proofhouse.server.engine.effects import bring_about, when_in_force
 from proofhouse.server.engine.keys import signer
 from proofhouse.server.engine.models import LedgerEntry
 from proofhouse.server.engine.record import collect_receipts, heal, open_log
+from proofhouse.server.engine.registry import LEDGER_KINDS
 from proofhouse.server.engine.work import round_of_work
 from proofhouse.server.house import House
 from server.conftest import close_log
@@ -233,4 +234,4 @@ def test_a_kind_has_at_most_one_effect(desk: None) -> None:
 
 
 def test_every_effect_belongs_to_a_registered_kind() -> None:
-    assert set(effects._EFFECTS) <= record.LEDGER_KINDS
+    assert set(effects._EFFECTS) <= LEDGER_KINDS

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 
 from proofhouse.server.accounts.models import Person
@@ -72,7 +73,7 @@ def access(person: Person, model: type[M], **where: Any) -> M:
     """
     try:
         return visible(person, model).get(**where)
-    except (model.DoesNotExist, ValueError):  # type: ignore[attr-defined]  # every model has DoesNotExist
+    except (model.DoesNotExist, ValidationError, ValueError):  # type: ignore[attr-defined]  # every model has DoesNotExist
         raise NotFound(f"no {model._meta.verbose_name} like that") from None
 
 

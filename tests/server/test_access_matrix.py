@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every address of a house, who reaches it, and how; an address that is not listed fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, path
+
+from proofhouse.server.accounts.permissions import Role
+from proofhouse.server.house import House
+from server.makers import World, make_person, make_world
+
+pytestmark = pytest.mark.django_db
+
+EVERYBODY = frozenset(Role)
+
+
+@dataclass(frozen=True)
+class Route:
+    """What an address gives.
+
+    Attributes:
+        to: A real address of the route in the test world.
+        public: Why somebody who has not signed in gets an answer; empty where they are sent to sign in.
+        readers: The signed-in roles that get 200; all others get 404.
+        methods: The only methods that it answers; others get 405.
+    """
+
+    to: str
+    public: str = ""
+    readers: frozenset[Role] = EVERYBODY
+    methods: frozenset[str] = frozenset()
+
+
+_POST = frozenset({"POST"})
+_READ = frozenset({"GET", "HEAD"})
+
+ROUTES: dict[str, Route] = {
+    "": Route("/"),
+    "sign-in/": Route("/sign-in/", public="there is no other door", methods=frozenset({"GET", "POST"})),
+    "sign-out/": Route("/sign-out/", methods=_POST),
+    "reviews/": Route("/reviews/"),
+    "reviews/register/": Route("/reviews/register/"),
+    "reviews/<uuid:inquiry>/": Route(
+        "/reviews/{inquiry.id}/", readers=frozenset({Role.AUTHORITY, Role.DEVELOPER, Role.REVIEWER})
+    ),
+    "cases/": Route("/cases/"),
+    "cases/<uuid:case>/": Route("/cases/{case.id}/", readers=frozenset({Role.COORDINATOR, Role.MAINTAINER})),
+    "advisories/": Route("/advisories/"),
+    "advisories/<str:number>/": Route(
+        "/advisories/{advisory.number}/", readers=frozenset({Role.COORDINATOR})
+    ),
+    "members/": Route("/members/"),
+    "members/<uuid:notification>/": Route(
+        "/members/{notification.id}/", readers=frozenset({Role.COORDINATOR, Role.OPERATOR})
+    ),
+    "releases/": Route("/releases/"),
+    "releases/<str:item>/": Route("/releases/{release.item}/", readers=frozenset({Role.COORDINATOR})),
+    "oversight/ledger/": Route("/oversight/ledger/"),
+    "letters/": Route("/letters/", public="the letter's own seal is checked", methods=_POST),
+    "acknowledgements/": Route(
+        "/acknowledgements/", public="the enrolled agent's signature is checked", methods=_POST
+    ),
+    "repositories/<path:file>": Route(
+        "/repositories/director/root.json", public="agents verify every byte themselves", methods=_READ
+    ),
+    ".well-known/<path:file>": Route(
+        "/.well-known/csaf/provider-metadata.json", public="published, TLP:CLEAR", methods=_READ
+    ),
+}
+
+LISTS = {
+    "/reviews/": frozenset({Role.AUTHORITY, Role.DEVELOPER, Role.REVIEWER}),
+    "/cases/": frozenset({Role.COORDINATOR, Role.MAINTAINER}),
+    "/advisories/": frozenset({Role.COORDINATOR}),
+    "/members/": frozenset({Role.COORDINATOR, Role.OPERATOR}),
+    "/releases/": frozenset({Role.COORDINATOR}),
+}
+"""Lists are pages for everybody who has signed in; these roles find rows on them."""
+
+
+def walk(patterns: list[Any], prefix: str = "") -> Iterator[str]:
+    """Every route below some patterns, as Django matches it."""
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from walk(pattern.url_patterns, route)
+        elif isinstance(pattern, URLPattern):
+            yield route
+
+
+def unlisted(patterns: list[Any]) -> set[str]:
+    """Routes that nobody decided about."""
+    return set(walk(patterns)) - set(ROUTES)
+
+
+@pytest.fixture
+def world(house: House) -> World:
+    """A house with something on every page, and something public in each public directory."""
+    for file in (
+        "repositories/public/director/root.json",
+        "provider/.well-known/csaf/provider-metadata.json",
+    ):
+        (house.directory / file).parent.mkdir(parents=True)
+        (house.directory / file).write_text("{}")
+    (house.directory / "provider" / "private").write_text("secret")
+    (house.repositories / "private.json").write_text("secret")
+    return make_world()
+
+
+def at(route: str, world: World) -> str:
+    return ROUTES[route].to.format(**vars(world))
+
+
+def signed_in(*roles: Role) -> Client:
+    client = Client()
+    client.force_login(make_person(*roles))
+    return client
+
+
+def test_every_route_is_listed_and_every_listed_route_exists() -> None:
+    assert set(walk(get_resolver().url_patterns)) == set(ROUTES)
+
+
+def test_a_planted_route_is_found() -> None:
+    planted = path("models/release/", lambda request: None)
+    assert unlisted([*get_resolver().url_patterns, planted]) == {"models/release/"}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_who_has_not_signed_in_is_sent_to_sign_in_unless_the_route_is_public(
+    world: World, route: str
+) -> None:
+    answer = Client().get(at(route, world))
+    if not ROUTES[route].public:
+        assert answer.status_code == 302
+        assert answer["Location"].startswith("/sign-in/?next=")
+        assert not answer.content
+    elif "GET" in ROUTES[route].methods:
+        assert answer.status_code == 200
+    else:
+        assert answer.status_code == 405
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if not ROUTES[route].methods])
+def test_each_role_gets_the_page_or_a_plain_404(world: World, route: str) -> None:
+    for role in Role:
+        expected = 200 if role in ROUTES[route].readers else 404
+        assert signed_in(role).get(at(route, world)).status_code == expected, role
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if ROUTES[route].readers != EVERYBODY])
+def test_a_hidden_record_and_one_that_never_was_give_the_same_bytes(world: World, route: str) -> None:
+    hidden = at(route, world)
+    parts = hidden.strip("/").split("/")
+    absent = f"/{parts[0]}/{'0190a000-0000-7000-8000-000000000000' if 'uuid' in route else 'nothing'}/"
+    client = signed_in(*(EVERYBODY - ROUTES[route].readers))
+    there, not_there = client.get(hidden), client.get(absent)
+    assert (there.status_code, not_there.status_code) == (404, 404)
+    assert there.content == not_there.content
+    assert signed_in().get(hidden).status_code == 404, "without a role"
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if ROUTES[route].methods])
+def test_a_route_answers_only_its_methods(world: World, route: str) -> None:
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
+        answer = signed_in(*Role).generic(method, at(route, world), b"")
+        assert (answer.status_code == 405) is (method not in ROUTES[route].methods), method
+
+
+@pytest.mark.parametrize(("address", "readers"), LISTS.items())
+def test_a_list_shows_rows_to_its_readers_only(world: World, address: str, readers: frozenset[Role]) -> None:
+    links = {
+        "/reviews/": str(world.inquiry.id),
+        "/cases/": str(world.case.id),
+        "/advisories/": world.advisory.number,
+        "/members/": str(world.notification.id),
+        "/releases/": f"/releases/{world.release.item}/",
+    }
+    for role in Role:
+        shown = links[address] in signed_in(role).get(address).content.decode()
+        assert shown is (role in readers), role
+
+
+def test_no_page_but_the_doors_takes_a_post_without_its_token(world: World) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(make_person(*Role))
+    for route, decided in ROUTES.items():
+        if route not in ("letters/", "acknowledgements/"):
+            assert client.post(at(route, world)).status_code in (403, 405), route
+        else:
+            assert decided.methods == _POST
+
+
+def test_an_inactive_persons_session_ends(world: World) -> None:
+    person = make_person(*Role)
+    client = Client()
+    client.force_login(person)
+    assert client.get("/reviews/").status_code == 200
+    person.is_active = False
+    person.save()
+    assert client.get("/reviews/").status_code == 302
+
+
+def test_public_directories_serve_nothing_beside_themselves(world: World) -> None:
+    client = Client()
+    for file in (
+        "/repositories/../private.json",
+        "/repositories/%2e%2e/private.json",
+        "/repositories/%2e%2e/%2e%2e/house.toml",
+        "/repositories//etc/passwd",
+        "/repositories/director/",
+        "/.well-known/../private",
+        "/.well-known/%2e%2e/private",
+        "/.well-known/csaf/",
+        "/.well-known/%2e%2e/%2e%2e/house.toml",
+    ):
+        answer = client.get(file)
+        assert answer.status_code in (400, 404), file
+        assert b"secret" not in answer.content
+
+
+def test_a_real_house_offers_no_sign_in_by_click(house: House, settings: Any) -> None:
+    from dataclasses import replace
+
+    person = make_person(Role.AUTHORITY)
+    assert person.name in Client().get("/sign-in/").content.decode()
+    settings.HOUSE = replace(house, demo=False)
+    assert person.name not in Client().get("/sign-in/").content.decode()
+    client = Client()
+    refused = client.post("/sign-in/", {"person": person.email})
+    assert refused.status_code == 200
+    assert "do not belong together" in refused.content.decode()
+    assert client.get("/reviews/").status_code == 302
+
+
+def test_a_password_lets_only_its_person_in(house: House, settings: Any) -> None:
+    from dataclasses import replace
+
+    settings.HOUSE = replace(house, demo=False)
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    person = make_person(Role.AUTHORITY)
+    person.set_password("correct horse")
+    person.save()
+    client = Client()
+    assert client.post("/sign-in/", {"email": person.email, "password": "wrong"}).status_code == 200
+    assert client.get("/").status_code == 302
+    assert client.post("/sign-in/", {"email": person.email, "password": "correct horse"}).status_code == 302
+    assert client.get("/").status_code == 200
+    assert client.post("/sign-out/").status_code == 302
+    assert client.get("/").status_code == 302
+
+
+def test_pages_come_with_a_policy_that_runs_no_script_of_others(world: World) -> None:
+    answer = signed_in(Role.REVIEWER).get("/")
+    policy = answer["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe-inline" not in policy
+    assert answer["X-Frame-Options"] == "DENY"
+    assert "<script" not in answer.content.decode()
+
+
+def test_what_others_wrote_is_shown_as_text(house: House) -> None:
+    world = make_world()
+    world.case.title = "<script>alert(1)</script>"
+    world.case.save()
+    shown = signed_in(Role.COORDINATOR).get(f"/cases/{world.case.id}/").content.decode()
+    assert "<script>alert" not in shown
+    assert "&lt;script&gt;alert(1)" in shown
