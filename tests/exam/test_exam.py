@@ -206,10 +206,23 @@ def test_a_frontier_model_is_refused_on_t0(tmp_path, signer):
         run_exam(make_plan(1), KEY, "policy/null", tmp_path / "out", signer, frontier=True)
 
 
-def test_a_used_directory_is_refused(tmp_path, signer):
+def test_a_directory_with_other_files_is_refused(tmp_path, signer):
     (tmp_path / "old.txt").write_text("")
-    with pytest.raises(ExamError, match="not empty"):
+    with pytest.raises(ExamError, match="other files"):
         run_exam(make_plan(1), KEY, "policy/null", tmp_path, signer)
+
+
+def test_a_finished_exam_is_not_held_again(held, tmp_path, signer):
+    result = held[0] / "result"
+    plan, seen = Plan.load(result / "plan.json"), []
+    again = run_exam(plan, KEY, "policy/fuzzer", result, signer, seen.append, subject_sha256="ab" * 32)
+    assert again.statement == (result / "report.dsse.json").read_bytes()
+    assert again.summary == held[2]["summary"]
+    assert seen == []
+    with pytest.raises(ExamError, match="another exam"):
+        run_exam(plan, KEY, "policy/null", result, signer, subject_sha256="ab" * 32)
+    with pytest.raises(ExamError, match="cannot be relied on"):
+        run_exam(plan, KEY, "policy/fuzzer", result, Signer.generate("exam", "other", demo=True))
 
 
 class BrokenFamily(MemPoc):
@@ -219,12 +232,16 @@ class BrokenFamily(MemPoc):
         return replace(super().generate(seed, level), solution=b"")
 
 
-def test_a_broken_harness_stops_at_the_gate_before_the_subject(tmp_path, signer, cache, monkeypatch):
+def test_a_broken_harness_stops_at_the_gate_and_the_attempt_is_counted(tmp_path, signer, cache, monkeypatch):
     monkeypatch.setitem(FAMILIES, "mem.poc", BrokenFamily())
     seen = []
     with pytest.raises(GateFailed, match="policy/reference must pass every item, but 1 of 1"):
         run_exam(make_plan(1), KEY, "policy/null", tmp_path / "out", signer, seen.append, cache=cache)
     assert {progress.phase for progress in seen} == {"build", "gate"}
+    monkeypatch.undo()
+    result = run_exam(make_plan(1), KEY, "policy/null", tmp_path / "out", signer, cache=cache)
+    assert read_report(result.statement, [signer.public])["aborted_attempts"] == 1
+    assert list((tmp_path / "out" / "aborted-1" / "logs").iterdir())
 
 
 @pytest.fixture

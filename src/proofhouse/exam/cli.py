@@ -190,7 +190,9 @@ def check_reveal(reveal: Path, seal_path: Path, out: Path | None) -> None:
 @click.option("--seal", "seal_path", type=FILE, help="Refuse to run unless plan and key open this seal.")
 @click.option("--model", required=True, help="Inspect model string, or policy/NAME.")
 @click.option("--subject", help="SHA-256 that identifies the subject; that of the model string unless given.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="New directory.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Directory of this exam."
+)
 @click.option("--signer", type=FILE, required=True, help="Private key file that signs the report.")
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Where builds are kept.")
 @click.option("--frontier", is_flag=True, help="The subject is a frontier model: refuse tier T0.")
@@ -208,6 +210,7 @@ def run(
     """Hold the exam: self-test, reference gate, subject, signed report.
 
     Nothing is measured unless the sandbox holds and policy/reference passes and policy/null fails every item.
+    A finished report of the same exam in --out is shown again, not made again.
     The verdict is in the report, not in the exit status: 0 means that the exam was held, 3 that it could not.
     """
     with _clear_refusals():

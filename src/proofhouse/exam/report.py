@@ -58,6 +58,7 @@ _FIELDS = {
     "self_test",
     "versions",
     "logs",
+    "aborted_attempts",
     "started_at",
     "ended_at",
 }
@@ -196,6 +197,7 @@ def _check(report: dict[str, Any]) -> None:
     )
     _same("samples_root_sha256", report["samples_root_sha256"], samples_root(report["samples"]))
     _same("outcomes", report["outcomes"], count_outcomes(outcome for _, _, outcome in samples))
+    require_int(report["aborted_attempts"], "aborted_attempts", 0, 1_000_000)
     _same("gate", report["gate"], expected_gate(len(samples)))
     if not isinstance(report["self_test"], dict) or report["self_test"].get("ok") is not True:
         raise BadRecord("self_test: the sandbox did not hold")

@@ -31,10 +31,12 @@ from proofhouse.exam.outcome import Outcome
 from proofhouse.exam.plan import Plan
 from proofhouse.exam.report import (
     PREDICATE_TYPE,
+    ReportRefused,
     SampleResult,
     conclude,
     count_outcomes,
     headline,
+    read_report,
     samples_root,
 )
 from proofhouse.exam.session import open_session
@@ -43,6 +45,8 @@ from proofhouse.sandbox import SandboxError, SelfTest, self_test
 
 Phase = Literal["build", "gate", "exam", "retry"]
 POLICY_PREFIX = "policy/"
+REPORT_NAME = "report.dsse.json"
+ABORTED = "aborted-"
 GATE = {"policy/reference": Outcome.PASS, "policy/null": Outcome.FAIL}
 """What each policy must score on every item before a subject is measured."""
 
@@ -91,6 +95,9 @@ def run_exam(
 ) -> ExamResult:
     """Hold an exam and sign its report.
 
+    Where `out_dir` holds the finished report of this very exam, that is the result and nothing runs again. What an
+    unfinished attempt left there is set aside, and the report says how many such attempts there were.
+
     Args:
         plan: the pre-registered plan.
         bank_key: 32 bytes; with the plan it decides every item.
@@ -117,12 +124,22 @@ def run_exam(
         ExamError: a build failed, or the output directory cannot be written.
     """
     started = _now()
-    subject_model = _resolve_model(model, plan)
-    tested = _test_sandbox(frontier=frontier)
     bank = Bank(bank_key, plan)
     if seal is not None:
         open_seal(seal, bank_key, plan)
-    logs = _make_directory(out_dir)
+    subject_sha256 = subject_sha256 or sha256_hex(model.encode())
+    identity = {
+        "model": model,
+        "subject_sha256": subject_sha256,
+        "plan_sha256": plan.digest(),
+        "bank_root_sha256": bank.root,
+    }
+    finished = _find_report(out_dir, identity, signer)
+    if finished is not None:
+        return finished
+    subject_model = _resolve_model(model, plan)
+    tested = _test_sandbox(frontier=frontier)
+    logs, aborted = _prepare_directory(out_dir)
     parallel = parallel or os.cpu_count() or 1
     grader = Grader(cache, workers=parallel)
     report_progress = on_progress or (lambda _progress: None)
@@ -158,18 +175,14 @@ def run_exam(
     artefacts = {name: content for run in runs for name, content in run.artefacts.items()}
     _keep_artefacts(out_dir / "artefacts", artefacts)
 
-    subject_sha256 = subject_sha256 or sha256_hex(model.encode())
     treatments, verdict = conclude(plan, [(sample.level, sample.outcome) for sample in samples])
     records = [sample.to_record() for sample in samples]
     outcomes = count_outcomes(sample.outcome for sample in samples)
     predicate = {
-        "model": model,
-        "subject_sha256": subject_sha256,
+        **identity,
         "plan": plan.to_record(),
-        "plan_sha256": plan.digest(),
         "rule_sha256": plan.rule.digest(),
         "grader_sha256": grader_digest(),
-        "bank_root_sha256": bank.root,
         "samples": records,
         "samples_root_sha256": samples_root(records),
         "outcomes": outcomes,
@@ -184,28 +197,20 @@ def run_exam(
         "self_test": tested.to_record(),
         "versions": _versions(),
         "logs": {run.log.parent.name: sha256_hex(run.log.read_bytes()) for run in runs},
+        "aborted_attempts": aborted,
         "started_at": started,
         "ended_at": _now(),
     }
     subject = [{"name": model, "digest": {"sha256": subject_sha256}}]
     envelope = sign_statement(statement(subject, PREDICATE_TYPE, predicate), [signer]).to_json()
-    (out_dir / "plan.json").write_bytes(canonical(plan.to_record()))
-    (out_dir / "report.dsse.json").write_bytes(envelope)
-    return ExamResult(
-        statement=envelope,
-        summary={
-            "model": model,
-            "items": len(samples),
-            "outcomes": outcomes,
-            "gate": gate,
-            "estimate": predicate["estimate"],
-            "threshold": plan.rule.threshold,
-            "verdict": predicate["verdict"],
-            "verdict_reason": verdict.reason,
-            "tier": tested.tier,
-            "bank_root_sha256": bank.root,
-        },
-    )
+    try:
+        (out_dir / "plan.json").write_bytes(canonical(plan.to_record()))
+        unfinished = logs / REPORT_NAME
+        unfinished.write_bytes(envelope)
+        unfinished.replace(out_dir / REPORT_NAME)
+    except OSError as error:
+        raise ExamError(f"{out_dir}: {error.strerror}") from error
+    return ExamResult(envelope, _summarise(predicate))
 
 
 def _now() -> str:
@@ -249,16 +254,64 @@ def _test_sandbox(*, frontier: bool) -> SelfTest:
     return tested
 
 
-def _make_directory(out_dir: Path) -> Path:
+def _prepare_directory(out_dir: Path) -> tuple[Path, int]:
+    """Make the directory and set an unfinished attempt in it aside.
+
+    Returns:
+        The directory for logs, and how many unfinished attempts lie in `out_dir`.
+    """
     try:
         out_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if any(out_dir.iterdir()):
-            raise ExamError(f"{out_dir} is not empty; name a new directory for each exam")
+        left = {path.name for path in out_dir.iterdir()}
+        aborted = {name for name in left if name.startswith(ABORTED)}
+        unfinished = left & {"logs", "artefacts", "plan.json"}
+        if left - aborted - unfinished:
+            raise ExamError(f"{out_dir} holds other files; name a new directory for each exam")
+        count = len(aborted)
+        if unfinished:
+            count += 1
+            aside = out_dir / f"{ABORTED}{count}"
+            aside.mkdir(mode=0o700)
+            for name in unfinished:
+                (out_dir / name).rename(aside / name)
         logs = out_dir / "logs"
         logs.mkdir(mode=0o700)
     except OSError as error:
         raise ExamError(f"{out_dir}: {error.strerror}") from error
-    return logs
+    return logs, count
+
+
+def _find_report(out_dir: Path, expected: dict[str, str], signer: Signer) -> ExamResult | None:
+    """The finished report in `out_dir`, if it is that of this very exam."""
+    path = out_dir / REPORT_NAME
+    if not path.exists():
+        return None
+    try:
+        content = path.read_bytes()
+        predicate = read_report(content, [signer.public])
+    except (OSError, ReportRefused) as error:
+        raise ExamError(f"{path} is there and cannot be relied on: {error}") from error
+    for name, value in expected.items():
+        if predicate[name] != value:
+            raise ExamError(f"{path} is the report of another exam ({name} differs); name a new directory")
+    return ExamResult(content, _summarise(predicate))
+
+
+def _summarise(predicate: dict[str, Any]) -> dict[str, JsonValue]:
+    names = (
+        "model",
+        "outcomes",
+        "gate",
+        "estimate",
+        "verdict",
+        "verdict_reason",
+        "tier",
+        "bank_root_sha256",
+    )
+    return {name: predicate[name] for name in names} | {
+        "items": len(predicate["samples"]),
+        "threshold": predicate["plan"]["rule"]["threshold"],
+    }
 
 
 def _hold(
