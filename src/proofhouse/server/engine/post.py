@@ -18,7 +18,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from proofhouse import letters
-from proofhouse.letters import DeliveryFailed, Introduction, Introductions, Outcome
+from proofhouse.letters import DeliveryFailed, Introduction, Introductions
 from proofhouse.server.engine.acts import ActError, one_transaction, running
 from proofhouse.server.engine.clock import now
 from proofhouse.server.engine.keys import signer
@@ -154,11 +154,13 @@ def receive(data: bytes) -> bytes:
         Exception: The handler could not follow it; nothing was stored and the sender may try again.
     """
     letter = letters.open_letter(data, introductions(), this_house().name, now=now())
+    if not letter.spec.sequenced:
+        raise letters.LetterRefused(f"an {letter.type} comes as the answer to a letter, not on its own")
     with one_transaction(f"letter {letter.type}"):
         thread = _thread_of(letter)
         order = _order_of(thread)
         applied = order.apply(letter)
-        if applied.outcome is not Outcome.DUPLICATE:
+        if not Letter.objects.filter(digest=letter.id).exists():
             _store(thread, letter, Letter.State.HELD)
         for ready in applied.letters:
             row = Letter.objects.select_related("thread__peer").get(digest=ready.id)
