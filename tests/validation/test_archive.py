@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proofhouse.validation import SourceUnavailable, load_recipe
+from proofhouse.validation import SourceUnavailable, StorageFull, load_recipe
 from proofhouse.validation._archive import (
     Archive,
     Entry,
@@ -134,6 +134,12 @@ def test_cached_files_are_used_only_when_their_bytes_are_right(tmp_path: Path) -
         (store / file.sha256).write_bytes(b"something else")
     with pytest.raises(SourceUnavailable):
         fetch_source(recipe, tmp_path, offline=True)
+
+
+def test_a_full_disk_is_refused_before_apt_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proofhouse.validation._source.MIN_FREE_BYTES", 1 << 60)
+    with pytest.raises(StorageFull, match="free space or name another directory"):
+        fetch_source(load_recipe(ROOT / "recipes/libxml2-2025-49794.toml"), tmp_path)
 
 
 @pytest.mark.network

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from proofhouse.validation._cache import storage_errors
 from proofhouse.validation._errors import SourceUnavailable, ToolMissing
 from proofhouse.validation._recipe import PinnedFile
 
@@ -186,6 +187,7 @@ class Archive:
     Raises:
         ToolMissing: apt is not installed here.
         SourceUnavailable: the system has no entry for Debian or Ubuntu.
+        StorageFull: the directory cannot be written.
     """
 
     def __init__(self, directory: Path, release: str, *, etc: Path = Path("/etc/apt")) -> None:
@@ -197,13 +199,14 @@ class Archive:
             raise SourceUnavailable(f"no entry for the Debian or Ubuntu archive stands in {etc}")
         self.entries = entries
         self._directory = directory
-        for name in ("lists/partial", "archives/partial", "parts"):
-            (directory / name).mkdir(parents=True, exist_ok=True)
-        (directory / "status").touch()
-        (directory / "hooks.conf").write_text(_CLEARED_HOOKS)
-        (directory / "parts" / "distribution.sources").write_text(
-            "\n".join(entry.stanza() for entry in entries)
-        )
+        with storage_errors(directory):
+            for name in ("lists/partial", "archives/partial", "parts"):
+                (directory / name).mkdir(parents=True, exist_ok=True)
+            (directory / "status").touch()
+            (directory / "hooks.conf").write_text(_CLEARED_HOOKS)
+            (directory / "parts" / "distribution.sources").write_text(
+                "\n".join(entry.stanza() for entry in entries)
+            )
 
     def refresh(self) -> None:
         """Fetch the signed lists of sources. A mirror that does not answer leaves older lists in place."""

@@ -4,6 +4,7 @@
 import hashlib
 import io
 import os
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -12,11 +13,13 @@ from pathlib import Path
 
 from proofhouse.validation._archive import Archive, newest
 from proofhouse.validation._cache import storage_errors
-from proofhouse.validation._errors import RecipeError, SourceUnavailable
+from proofhouse.validation._errors import RecipeError, SourceUnavailable, StorageFull
 from proofhouse.validation._recipe import DebianSource, DirectorySource, PinnedFile, Recipe
 
 MAX_TREE_BYTES = 16 << 20
 MAX_TREE_FILES = 2000
+MIN_FREE_BYTES = 256 << 20
+"""apt's lists of a whole release and one source package, with room to spare."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ def fetch_source(recipe: Recipe, cache_dir: Path, *, offline: bool = False) -> S
     Raises:
         SourceUnavailable: not in the cache, and no archive in reach has it.
         ToolMissing: apt is needed and not here.
+        StorageFull: the cache has no room for a download.
         RecipeError: a source directory breaks a bound.
     """
     if isinstance(recipe.source, DirectorySource):
@@ -106,6 +110,7 @@ def _seek(
     """The pinned files, or the newest version's where the archive has moved on, downloaded unless held."""
     archive = Archive(cache_dir / "apt", source.release)
     if not offline:
+        _need_space(cache_dir)
         archive.refresh()
     offers = {offer.version: offer for offer in archive.offers(source.package)}
     if not offers and not offline:
@@ -126,6 +131,14 @@ def _seek(
             for file in files:
                 _keep(Path(scratch) / file.name, file, store)
     return files, version
+
+
+def _need_space(directory: Path) -> None:
+    """Refuse early: on a full disk apt waits and then speaks of the network."""
+    if shutil.disk_usage(directory).free < MIN_FREE_BYTES:
+        raise StorageFull(
+            f"{directory} has less than {MIN_FREE_BYTES >> 20} MiB free; free space or name another directory"
+        )
 
 
 def _keep(path: Path, pinned: PinnedFile, store: Path) -> None:
