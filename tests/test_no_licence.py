@@ -393,7 +393,7 @@ WORDS = (
 def test_a_planted_state_is_found(word: str) -> None:
     module = ModuleType("proofhouse.server.reviews.planted")
     members = [("OPEN", "open"), (word.upper(), word)]
-    vars(module)["ReleaseState"] = enum.Enum("ReleaseState", members, module=module.__name__)  # type: ignore[misc]  # made of data
+    vars(module)["ReleaseState"] = enum.Enum("ReleaseState", members, module=module.__name__)
     assert words_in(enum_places([module])) == {word.removeprefix("on_")}
 
 
