@@ -24,7 +24,10 @@ from proofhouse.validation import (
     load_recipe,
 )
 
-ROOT = Path(__file__).resolve().parents[3]
+_PACKAGE = Path(__file__).resolve().parent
+ROOT = _PACKAGE if (_PACKAGE / "recipes").is_dir() else _PACKAGE.parents[2]
+"""Where `recipes/` and `examples/` lie: in the installed package, or in the checkout."""
+
 REAL = ROOT / "recipes" / "libxml2-2025-49794.toml"
 EXAMPLE = ROOT / "recipes" / "example.toml"
 
