@@ -66,7 +66,7 @@ def test_our_example_tells_the_whole_story_offline(tmp_path: Path) -> None:
     assert sorted(flaw["identifier"] for flaw in found.vulnerabilities) == sorted(
         report["identifier"] for report in found.reports
     )
-    assert found.patch.startswith(b"--- ")
+    assert b"\n+++ " in found.patch
     for report in found.reports:
         assert report["proofs"]
         assert report["recipe"]["content"]
