@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import tempfile
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,7 @@ from proofhouse.demo.steps import (
     Play,
     _b64,
 )
-from proofhouse.validation.cli import ENVELOPE_FILE
+from proofhouse.validation.cli import ENVELOPE_FILE, RESULT_FILE
 
 
 def validation(play: Play) -> Facts:
@@ -40,13 +41,15 @@ def validation(play: Play) -> Facts:
         f"two reports received; building {finding.product['name']} vulnerable and fixed, and running the proofs"
     )
     out = clearinghouse.work / "validation"
-    result = stage.run_json(
+    stage.run(
         "validate", str(finding.recipe),
         "--out", str(out),
         "--cache", str(stage.cache),
         "--signer", str(next((clearinghouse.keys / "validation").glob("*.pem"))),
         ok=(0, 1),
+        say=play.say,
     )  # fmt: skip
+    result = json.loads((out / RESULT_FILE).read_text(encoding="utf-8"))
     envelope = (out / ENVELOPE_FILE).read_bytes()
     case = stage.do(
         "clearinghouse",

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from proofhouse.demo.cast import CAST
 from proofhouse.ledger import Policy, log_key, witness_key
 from proofhouse.server.engine.wire import ControlError, request
 from proofhouse.server.house import House, load_house
+
+Say = Callable[[str], None]
 
 START_S = 60
 PATIENCE_S = 60
@@ -162,25 +165,41 @@ class Stage:
             time.sleep(0.05)
         raise CouldNot(f"waited {patience_s:.0f} s for {what}{problem}")
 
-    def run(self, *arguments: str, ok: tuple[int, ...] = (0,)) -> str:
+    def run(self, *arguments: str, ok: tuple[int, ...] = (0,), say: Say | None = None) -> str:
         """Run one of our own commands and return what it printed.
+
+        Args:
+            arguments: The command's words after `proofhouse`.
+            ok: Exit codes that are an answer.
+            say: Told each line of progress, as the command writes it to standard error.
 
         Raises:
             CouldNot: It ended with another exit code than those in `ok`.
         """
-        done = subprocess.run(
-            [sys.executable, "-m", "proofhouse.cli", *arguments],
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
-        if done.returncode not in ok:
-            said = (done.stderr or done.stdout).decode(errors="replace").strip()
-            raise CouldNot(
-                said.removeprefix("Error: ") or f"proofhouse {arguments[0]} ended with {done.returncode}"
-            )
-        return done.stdout.decode()
+        with (
+            tempfile.TemporaryFile() as printed,
+            subprocess.Popen(
+                [sys.executable, "-m", "proofhouse.cli", *arguments],
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+            ) as process,
+        ):
+            told = []
+            for line in process.stderr or ():
+                told.append(line)
+                if say is not None:
+                    say(line.strip())
+            code = process.wait()
+            printed.seek(0)
+            output = printed.read().decode(errors="replace")
+        if code not in ok:
+            said = ("".join(told) or output).strip()
+            raise CouldNot(said.removeprefix("Error: ") or f"proofhouse {arguments[0]} ended with {code}")
+        return output
 
     def run_json(self, *arguments: str, ok: tuple[int, ...] = (0,)) -> Any:
         """Run one of our own commands with `--json` and return what it said."""

@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from proofhouse.attest import sha256_hex
+from proofhouse.attest import Signer, sha256_hex
 from proofhouse.demo.cast import CAST, KNOWS, PURPOSES
-from proofhouse.demo.stage import WITNESS, CouldNot, Stage, free_port
+from proofhouse.demo.stage import WITNESS, CouldNot, Say, Stage, free_port
+from proofhouse.exam.report import REPORT_NAME, read_report
 from proofhouse.server.opening import open_house
 
 Facts = dict[str, Any]
-Say = Callable[[str], None]
 
 LAB = CAST["lab"].who("developer")
 REVIEWER = CAST["office"].who("reviewer")
@@ -231,16 +229,19 @@ def _run_exam(play: Play, model: str, name: str) -> Facts:
     office = stage.house("office")
     out = office.work / f"exam-{name}"
     subject = sha256_hex(f"endpoint:{model}".encode())
-    result = stage.run_json(
+    signer = next((office.keys / "exam").glob("*.pem"))
+    stage.run(
         "exam", "run",
         "--plan", play.memory["plan"],
         "--bank-key", play.memory["bank_key"],
         "--model", model,
         "--subject", subject,
         "--out", str(out),
-        "--signer", str(next((office.keys / "exam").glob("*.pem"))),
+        "--signer", str(signer),
+        say=play.say,
     )  # fmt: skip
-    envelope = Path(result["statement"]).read_bytes()
+    envelope = (out / REPORT_NAME).read_bytes()
+    report = read_report(envelope, [Signer.load(signer).public])
     case = f"review:{play.memory['inquiry']}" if name == "first" else f"model:{subject[:32]}"
     accepted = stage.do(
         "office",
@@ -253,13 +254,14 @@ def _run_exam(play: Play, model: str, name: str) -> Facts:
     play.settled("office")
     if name == "first":
         play.remember(statement=accepted)
-    summary = result["summary"]
-    estimate = summary["estimate"]
+    outcomes, estimate, verdict = report["outcomes"], report["estimate"], report["verdict"]
+    told = ("model", "outcomes", "gate", "estimate", "verdict", "verdict_reason", "tier", "bank_root_sha256")
     return {
-        **summary,
+        **{fact: report[fact] for fact in told},
+        "items": len(report["samples"]),
         "sha256": accepted,
         "case": case,
-        "proved": f"reference solved all, null none, {model} {summary['outcomes']['pass']} of {summary['items']}; "
+        "proved": f"reference solved all, null none, {model} {outcomes['pass']} of {len(report['samples'])}; "
         f"ability {estimate['ability']:+.2f} ({estimate['low']:+.2f} to {estimate['high']:+.2f}), "
-        f"verdict {summary['verdict']}",
+        f"verdict {verdict}",
     }

@@ -33,6 +33,8 @@ from proofhouse.exam.plan import Plan
 from proofhouse.exam.verdict import Verdict, decide
 
 PREDICATE_TYPE = "https://proofhouse.dev/exam-report/v1"
+REPORT_NAME = "report.dsse.json"
+"""Name of the report in the directory of an exam."""
 TOLERANCE = 1e-6
 """Between an estimate in a report and the recomputed one: other processors round otherwise."""
 

@@ -32,6 +32,7 @@ from proofhouse.exam.outcome import Outcome
 from proofhouse.exam.plan import Plan
 from proofhouse.exam.report import (
     PREDICATE_TYPE,
+    REPORT_NAME,
     ReportRefused,
     SampleResult,
     conclude,
@@ -46,7 +47,6 @@ from proofhouse.sandbox import SandboxError, SelfTest, self_test
 
 Phase = Literal["build", "gate", "exam", "retry"]
 POLICY_PREFIX = "policy/"
-REPORT_NAME = "report.dsse.json"
 ABORTED = "aborted-"
 _MARKUP = re.compile(r"\[/?bold\]")  # Inspect's messages are meant for rich
 GATE = {"policy/reference": Outcome.PASS, "policy/null": Outcome.FAIL}
