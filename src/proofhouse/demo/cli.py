@@ -119,6 +119,11 @@ def cli(directory: Path, model: str, fresh: bool, report: Path | None, cache: Pa
     except (CouldNot, HouseError, ControlError, ValidationError) as stopped:
         _write(report, state, time.monotonic() - began)
         raise CommandCouldNot(f"{stopped}\nRun the same command again to continue from here.") from None
+    except OSError as broken:
+        raise CommandCouldNot(
+            f"{broken.strerror or broken} ({broken.filename or directory}); make room or set it right, "
+            "then run the same command again to continue from here."
+        ) from None
     _write(report, state, time.monotonic() - began)
     real = bool(state.memory.get("real"))
     console.print(
