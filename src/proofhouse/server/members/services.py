@@ -192,7 +192,7 @@ def receive_notification(letter: Received) -> None:
         id=body["notification"],
         peer=letter.thread.peer,
         advisory=body["advisory"],
-        title=letter.thread.subject,
+        title=f"{body['where'][0]['component']['name']}: {', '.join(body['identifiers'])}"[:200],
         components=[_place(place) for place in body["where"]],
         action=body["do"],
         due_at=f"{body['due']}T23:59:59+00:00",
