@@ -117,25 +117,32 @@ def window_line(
         f"Access opens on {opens_at:%Y-%m-%d} and ends at the latest on {closes_at:%Y-%m-%d}.{ended} "
         f"The release to partners is planned for {release_at:%Y-%m-%d}."
     )
-    drawing = _drawing(title, said, 132)
-    _line(drawing, _MARGIN, 66, WIDTH - _MARGIN, 66, "axis")
+    drawing = _drawing(title, said, 196)
+    _line(drawing, _MARGIN, 98, WIDTH - _MARGIN, 98, "axis")
     start, end = scale.at(opens_at.timestamp()), scale.at(closes_at.timestamp())
-    _rectangle(drawing, min(start, end), 56, abs(end - start), 20, "span")
+    _rectangle(drawing, min(start, end), 88, abs(end - start), 20, "span")
     if ended_at:
         stop = scale.at(ended_at.timestamp())
-        _rectangle(drawing, min(start, stop), 56, max(abs(stop - start), 2), 20, "spent")
+        _rectangle(drawing, min(start, stop), 88, max(abs(stop - start), 2), 20, "spent")
+    # Each label has a line of its own, so that none can lie on another however short the window is.
     marked = [
-        (opens_at, "opens", 44),
-        (closes_at, "ends at the latest", 44),
-        (release_at, "planned release", 102),
+        (closes_at, "ends at the latest", 20),
+        (opens_at, "opens", 54),
+        (release_at, "planned release", 176),
     ]
     if ended_at:
-        marked.append((ended_at, "closed", 102))
-    for instant, name, height in marked:
+        marked.append((ended_at, "closed", 142))
+    for instant, name, line in marked:
         at = scale.at(instant.timestamp())
-        _line(drawing, at, 50, at, 82, "limit" if instant is release_at else "axis")
-        _text(drawing, at, height - 14, name, anchor=_anchor(at), mark="strong")
-        _text(drawing, at, height + 2, f"{instant:%Y-%m-%d}", anchor=_anchor(at), mark="soft")
+        _line(
+            drawing,
+            at,
+            min(88, line + 20),
+            at,
+            max(108, line - 14),
+            "limit" if name == "planned release" else "axis",
+        )
+        _text(drawing, at, line, f"{name} {instant:%Y-%m-%d}", anchor=_anchor(at), mark="strong")
     return _written(drawing)
 
 
