@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 import proofhouse.server.web
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.engine.models import LedgerEntry
+from proofhouse.server.exams.models import Seal
 from proofhouse.server.house import House
 from proofhouse.server.reviews.models import Window
 from proofhouse.server.reviews.rules import InquiryState
@@ -55,9 +58,7 @@ def test_no_page_has_anything_inline(world: World, client: Client, route: str) -
         assert not _INLINE.search(shown), _INLINE.search(shown)
 
 
-def test_the_sign_in_pages_have_nothing_inline(world: World, settings: pytest.FixtureRequest) -> None:
-    from dataclasses import replace
-
+def test_the_sign_in_pages_have_nothing_inline(world: World, settings: Settings) -> None:
     assert not _INLINE.search(Client().get("/sign-in/").content.decode())
     settings.HOUSE = replace(settings.HOUSE, demo=False)
     refused = Client().post("/sign-in/", {"email": "a@b.example", "password": "x"}).content.decode()
@@ -128,10 +129,7 @@ def test_a_fragment_is_no_way_around_the_gate(world: World) -> None:
 
 
 def test_a_review_draws_ability_against_the_sealed_threshold(world: World, client: Client) -> None:
-    statement_seal = world.inquiry.case
-    from proofhouse.server.exams.models import Seal
-
-    seal = Seal.objects.get(case=statement_seal)
+    seal = Seal.objects.get(case=world.inquiry.case)
     seal.commitments = {**seal.commitments, "rule": {"threshold": 1.25}}
     seal.save()
     shown = client.get(at("reviews/<uuid:inquiry>/", world)).content.decode()
@@ -149,11 +147,7 @@ def test_a_developer_sees_the_window_but_no_exam(world: World) -> None:
     assert "Ability with its" not in shown
 
 
-def test_the_style_guide_is_shown_in_demonstration_houses_only(
-    house: House, settings: pytest.FixtureRequest
-) -> None:
-    from dataclasses import replace
-
+def test_the_style_guide_is_shown_in_demonstration_houses_only(house: House, settings: Settings) -> None:
     client = Client()
     client.force_login(make_person(Role.STEWARD))
     assert client.get(reverse("web:style-guide")).status_code == 200
