@@ -140,7 +140,7 @@ def window_line(
             min(88, line + 20),
             at,
             max(108, line - 14),
-            "limit" if name == "planned release" else "axis",
+            "planned" if name == "planned release" else "axis",
         )
         _text(drawing, at, line, f"{name} {instant:%Y-%m-%d}", anchor=_anchor(at), mark="strong")
     return _written(drawing)
