@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 HOUSE ?= house
 
-.PHONY: help setup demo up test test-all lint bench lock
+.PHONY: help setup demo up test test-all lint bench frontend lock
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -30,6 +30,9 @@ lint: setup  ## style, types, import contracts
 
 bench: setup  ## every benchmark, quickly
 	@for b in benchmarks/[a-z]*.py; do echo "== $$b"; $(PY) $$b --quick || exit 1; done
+
+frontend:  ## the portal's stylesheet from frontend/ (needs npm; its result is committed)
+	@cd frontend && npm ci --ignore-scripts --no-audit --no-fund && npm run build
 
 lock:  ## renew requirements/*.txt
 	@scripts/lock

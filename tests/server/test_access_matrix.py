@@ -43,6 +43,7 @@ _READ = frozenset({"GET", "HEAD"})
 
 ROUTES: dict[str, Route] = {
     "": Route("/"),
+    "style-guide/": Route("/style-guide/"),
     "sign-in/": Route("/sign-in/", public="there is no other door", methods=frozenset({"GET", "POST"})),
     "sign-out/": Route("/sign-out/", methods=_POST),
     "reviews/": Route("/reviews/"),

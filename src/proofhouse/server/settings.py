@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_htmx",  # for the script that it vendors
     "proofhouse.server.engine",
     "proofhouse.server.accounts",
     "proofhouse.server.exams",

@@ -10,8 +10,9 @@ from django.urls import reverse
 
 from proofhouse.server.accounts.gate import NotFound, access, visible
 from proofhouse.server.cases.models import Case, Report, ValidationRun
+from proofhouse.server.cases.rules import CaseState
 from proofhouse.server.web.cells import at, digest, plain, receipt, state
-from proofhouse.server.web.pages import Cell, Page, Table, person_of, show, timeline
+from proofhouse.server.web.pages import Cell, Page, Table, person_of, show, steps, timeline
 
 _GOOD = frozenset({"reproduced", "published", "fix-proved"})
 
@@ -93,4 +94,5 @@ def case(request: HttpRequest, case: UUID) -> HttpResponse:
             ),
         )
     moments = timeline(person, [f"case:{row.id}", *(f"report:{report.id}" for report in reports)])
-    return show(request, Page(row.title, facts=facts, tables=tables, moments=moments))
+    course = steps(list(CaseState), row.state)
+    return show(request, Page(row.title, facts=facts, tables=tables, moments=moments, steps=course))

@@ -10,10 +10,14 @@ from django.urls import reverse
 
 from proofhouse.server.accounts.gate import NotFound, access, visible
 from proofhouse.server.exams.queries import seals_of, statements_of
+from proofhouse.server.reviews.charts import charts_of
 from proofhouse.server.reviews.models import Determination, Inquiry
 from proofhouse.server.reviews.queries import register as register_entries
+from proofhouse.server.reviews.rules import InquiryState
 from proofhouse.server.web.cells import at, digest, plain, receipt, state
-from proofhouse.server.web.pages import Cell, Page, Table, person_of, show, timeline
+from proofhouse.server.web.pages import Cell, Page, Table, person_of, show, steps, timeline
+
+_COURSE = [each for each in InquiryState if each is not InquiryState.WITHDRAWN]
 
 
 def reviews(request: HttpRequest) -> HttpResponse:
@@ -51,6 +55,7 @@ def review(request: HttpRequest, inquiry: UUID) -> HttpResponse:
         ]
         for seal in seals_of(person, case.case)
     ]
+    statements = list(statements_of(person, case.case))
     exams = [
         [
             plain(exam.model_name),
@@ -60,7 +65,7 @@ def review(request: HttpRequest, inquiry: UUID) -> HttpResponse:
             plain(exam.tier),
             receipt(exam.entry),
         ]
-        for exam in statements_of(person, case.case)
+        for exam in statements
     ]
     labels = [
         [
@@ -110,7 +115,12 @@ def review(request: HttpRequest, inquiry: UUID) -> HttpResponse:
     return show(
         request,
         Page(
-            f"Review of {case.model_name}", facts=facts, tables=tables, moments=timeline(person, [case.case])
+            f"Review of {case.model_name}",
+            facts=facts,
+            tables=tables,
+            moments=timeline(person, [case.case]),
+            steps=steps(_COURSE, case.state),
+            charts=charts_of(case, window, statements),
         ),
     )
 

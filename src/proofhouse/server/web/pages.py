@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -33,6 +34,27 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     empty: str = "Nothing yet."
 
+    def labelled(self) -> list[list[tuple[str, Cell]]]:
+        """The rows with each cell beside its column's name, which a phone shows in front of it."""
+        return [list(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawing from `web.charts`, and the same numbers as a table."""
+
+    title: str
+    svg: str
+    table: Table
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a course; `standing` is complete, current, or empty for what is to come."""
+
+    title: str
+    standing: str = ""
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -54,6 +76,13 @@ class Page:
     facts: Sequence[tuple[str, Cell]] = ()
     tables: Sequence[Table] = ()
     moments: Sequence[Moment] = field(default=())
+    steps: Sequence[Step] = ()
+    charts: Sequence[Chart] = ()
+
+    @property
+    def pending(self) -> int:
+        """How many moments wait for a receipt or an answer; the page asks again while there are any."""
+        return sum(moment.pending for moment in self.moments)
 
 
 def person_of(request: HttpRequest) -> Person:
@@ -64,8 +93,25 @@ def person_of(request: HttpRequest) -> Person:
 
 
 def show(request: HttpRequest, page: Page) -> HttpResponse:
-    """Render a page."""
+    """Render a page; asked with `?live`, only the part that says what is pending."""
+    if "live" in request.GET:
+        return render(request, "web/components/pending.html", {"pending": page.pending})
     return render(request, "web/page.html", {"page": page})
+
+
+def steps(course: Sequence[StrEnum], current: str) -> tuple[Step, ...]:
+    """A course of states as steps. A state that is off the course, as a withdrawal is, has no steps."""
+    names = [str(state) for state in course]
+    if current not in names:
+        return ()
+    here = names.index(current)
+    return tuple(
+        Step(
+            name.replace("-", " ").capitalize(),
+            "complete" if place < here else "current" if place == here else "",
+        )
+        for place, name in enumerate(names)
+    )
 
 
 def timeline(actor: Person, cases: Iterable[str]) -> list[Moment]:

@@ -6,4 +6,7 @@ from django.urls import path
 from proofhouse.server.web import views
 
 app_name = "web"
-urlpatterns = [path("", views.home, name="home")]
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("style-guide/", views.style_guide, name="style-guide"),
+]
