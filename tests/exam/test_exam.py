@@ -198,6 +198,7 @@ def test_a_model_that_cannot_be_used_is_one_message_and_exit_3(held, tmp_path, m
     )
     assert refused.exit_code == 3
     assert f"the model {model!r} cannot be used" in refused.output
+    assert "[bold]" not in refused.output
     assert not (tmp_path / "out").exists()
 
 

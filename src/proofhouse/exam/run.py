@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,6 +48,7 @@ Phase = Literal["build", "gate", "exam", "retry"]
 POLICY_PREFIX = "policy/"
 REPORT_NAME = "report.dsse.json"
 ABORTED = "aborted-"
+_MARKUP = re.compile(r"\[/?bold\]")  # Inspect's messages are meant for rich
 GATE = {"policy/reference": Outcome.PASS, "policy/null": Outcome.FAIL}
 """What each policy must score on every item before a subject is measured."""
 
@@ -232,7 +234,7 @@ def _resolve_model(model: str, plan: Plan) -> Model:
     try:
         return get_model(model, **arguments)
     except Exception as error:  # every provider raises its own kind
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = " ".join(_MARKUP.sub("", str(error)).split()) or type(error).__name__
         raise ModelUnavailable(
             f"the model {model!r} cannot be used: {said}. Expected an Inspect model string such as "
             "openai-api/NAME/MODEL with its key in the environment, or policy/fuzzer"
