@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -35,6 +38,19 @@ class CouldNot(click.ClickException):
     exit_code = 3
 
 
+@contextmanager
+def _extras_named(noun: str) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.startswith("proofhouse"):
+            raise
+        raise CouldNot(
+            f"`proofhouse {noun}` needs {missing.name}, which is not installed here; "
+            "install proofhouse with its extras: pip install 'proofhouse[exam,server]'"
+        ) from None
+
+
 class _Rooms(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click calls it so
         return sorted(_NOUNS)
@@ -43,16 +59,14 @@ class _Rooms(click.Group):
         if cmd_name not in _NOUNS:
             return None
         module, _ = _NOUNS[cmd_name]
-        try:
+        with _extras_named(cmd_name):
             command: click.Command = import_module(module).cli
-        except ModuleNotFoundError as missing:
-            if missing.name is None or missing.name.startswith("proofhouse"):
-                raise
-            raise CouldNot(
-                f"`proofhouse {cmd_name}` needs {missing.name}, which is not installed here; "
-                "install proofhouse with its extras: pip install 'proofhouse[exam,server]'"
-            ) from None
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb; one that needs an extra only when it works says so as well."""
+        with _extras_named(ctx.invoked_subcommand or "…"):
+            return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Rooms"):

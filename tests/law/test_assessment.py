@@ -3,6 +3,7 @@
 
 import copy
 import random
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import Any
 
@@ -287,3 +288,35 @@ def test_an_anchor_before_the_law_is_marked_for_counsel(book: LawBook) -> None:
     assert later is not None
     assert early.anchor_precedes_law
     assert not later.anchor_precedes_law
+
+
+def test_an_explanation_names_facts_values_and_the_question(book: LawBook) -> None:
+    told = facts(
+        book,
+        {"org.trained_or_initiated_training": True, "model.training_ops": 2.1e26, "org.nexus": ["US-NY"]},
+    )
+    one = book.assess("us-ny-raise-framework", facts=told, as_of=JANUARY)
+    assert one is not None
+    tree = one.explanations[0]
+    assert (tree.kind, tree.name, tree.truth) == ("definition", "large_frontier_developer", Truth.UNKNOWN)
+    joined = tree.children[0]
+    assert [(child.kind, child.truth) for child in joined.children] == [
+        ("definition", Truth.TRUE),
+        ("test", Truth.UNKNOWN),
+    ]
+    operations = joined.children[0].children[0].children[1]
+    assert operations.to_record() == {
+        "text": "model.training_ops > 1e+26",
+        "kind": "test",
+        "truth": "true",
+        "facts": {"model.training_ops": 2.1e26},
+    }
+    assert one.missing == ("org.group_revenue_usd_prev_calendar_year",)
+
+
+def test_a_book_can_be_shared_between_threads(book: LawBook) -> None:
+    asked = profile(book, everything(book))
+    expected = [one.result for one in book.check(asked, JANUARY)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: [one.result for one in book.check(asked, JANUARY)], range(40)))
+    assert all(results == expected for results in found)

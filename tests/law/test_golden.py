@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cases that travel with the data, and the tables that hold it from outside."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
+from datetime import date
 
 import pytest
 
@@ -29,3 +31,15 @@ def test_the_tables_hold(book: LawBook, check: Callable[[LawBook], Iterator[str]
 
 def test_no_counted_clock_is_without_an_expectation(book: LawBook) -> None:
     assert list(suite.every_counted_clock_is_expected(book)) == []
+
+
+def test_a_case_with_a_wrong_expectation_says_what_differs(book: LawBook) -> None:
+    case = next(case for case in book.cases if case.id == "g03")
+    for change, reason in (
+        ({"result": "unknown"}, "result applies, expected unknown"),
+        ({"due": date(2027, 1, 9)}, "due 2027-01-08, expected 2027-01-09"),
+        ({"missing": ("org.nexus",)}, "asks for"),
+        ({"known_at": date(2026, 1, 1)}, "was not known"),
+    ):
+        (wrong,) = run_case(book, dataclasses.replace(case, **change))
+        assert reason in wrong

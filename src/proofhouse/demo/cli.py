@@ -90,7 +90,7 @@ def _play(play: Play, state: _State, console: Console) -> None:
     show_default=True,
     help="Where the seven houses lie; a demo that was interrupted there is continued.",
 )
-@click.option("--model", default="policy/fuzzer", show_default=True, help="Any Inspect model string.")
+@click.option("--model", default=steps.DEFAULT_MODEL, show_default=True, help="Any Inspect model string.")
 @click.option("--fresh", is_flag=True, help="Refuse to continue: there must be no demo in the directory yet.")
 @click.option("--json", "report", type=click.Path(path_type=Path), help="Write what was proved to this file.")
 @click.option(
@@ -109,6 +109,10 @@ def cli(directory: Path, model: str, fresh: bool, report: Path | None, cache: Pa
     state = _prepare(directory, fresh)
     cache = cache or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "proofhouse"
     began = time.monotonic()
+    if state.memory.get("model", model) != model:
+        raise CommandCouldNot(
+            f"this demo reviews {state.memory['model']}; continue it with that --model, or choose another --house"
+        )
     try:
         with open_stage(directory.resolve(), cache) as stage:
             _play(Play(stage, model, state.memory, _saying(console)), state, console)

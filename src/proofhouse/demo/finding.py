@@ -12,11 +12,22 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from proofhouse.demo.stage import CouldNot
-from proofhouse.validation import Recipe, SourceUnavailable, ToolMissing, load_recipe
-from proofhouse.validation._recipe import DirectorySource, FileRef, RecipeFile
-from proofhouse.validation._source import Source, fetch_source
+from proofhouse.validation import (
+    DirectorySource,
+    FileRef,
+    Recipe,
+    RecipeFile,
+    Source,
+    SourceUnavailable,
+    ToolMissing,
+    fetch_source,
+    load_recipe,
+)
 
-ROOT = Path(__file__).resolve().parents[3]
+_PACKAGE = Path(__file__).resolve().parent
+ROOT = _PACKAGE if (_PACKAGE / "recipes").is_dir() else _PACKAGE.parents[2]
+"""Where `recipes/` and `examples/` lie: in the installed package, or in the checkout."""
+
 REAL = ROOT / "recipes" / "libxml2-2025-49794.toml"
 EXAMPLE = ROOT / "recipes" / "example.toml"
 
@@ -84,9 +95,8 @@ class Finding:
 
     def sbom(self, member: str) -> bytes:
         """The parts list of a member."""
-        return (
-            ROOT / "examples" / "sboms" / f"{member}{'' if self.real else '-example'}.cdx.json"
-        ).read_bytes()
+        folder = ROOT / "examples" / "sboms" if self.real else self.recipe.with_suffix("")
+        return (folder / f"{member}.cdx.json").read_bytes()
 
 
 def real_finding(cache: Path) -> Finding:

@@ -28,6 +28,8 @@ CLINIC = CAST["clinic"].who("operator")
 UTILITY = CAST["utility"].who("operator")
 INSPECTOR = CAST["inspector"].who("inspector")
 
+DEFAULT_MODEL = "policy/fuzzer"
+
 TERMS = {
     "access_days": 30,
     "uses": ["Measure cyber capability with the bank that is sealed in the ledger, and nothing else."],
@@ -122,6 +124,9 @@ def open_houses(play: Play) -> Facts:
 def review(play: Play) -> Facts:
     """Step 2: inquiry, agreement, sealed bank and rule, then a window of at most 30 days."""
     stage = play.stage
+    if play.model != DEFAULT_MODEL:
+        stage.run("exam", "check-model", play.model)
+    play.remember(model=play.model)
     subject = sha256_hex(f"endpoint:{play.model}".encode())
     release = (datetime.now(UTC) + timedelta(days=45)).date().isoformat()
     inquiry = stage.do(

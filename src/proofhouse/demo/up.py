@@ -11,6 +11,7 @@ import click
 from proofhouse.cli import CouldNot
 from proofhouse.demo.cast import CAST
 from proofhouse.server.house import HouseError, load_house
+from proofhouse.server.process import run
 
 
 @click.command()
@@ -26,8 +27,6 @@ def cli(directory: Path, name: str) -> None:
     Run `proofhouse demo` first. In a demonstration house you choose who you are; nothing here is reachable from another
     machine.
     """
-    from proofhouse.server.process import run
-
     try:
         house = load_house(directory / name)
     except HouseError as refused:

@@ -243,6 +243,17 @@ def run(
         click.echo(f"signed report: {statement}")
 
 
+@cli.command("check-model")
+@click.argument("model")
+def check_model(model: str) -> None:
+    """Say whether the Inspect model string MODEL can be used here, before anything is promised about it."""
+    from proofhouse.exam.run import resolve_model
+
+    with _clear_refusals():
+        resolve_model(model)
+    click.echo(f"{model} can be used")
+
+
 def _show_progress() -> Any:
     """A line for each phase, rewritten in place on a terminal."""
     terminal = sys.stderr.isatty()

@@ -139,7 +139,7 @@ def run_exam(
     finished = _find_report(out_dir, identity, signer)
     if finished is not None:
         return finished
-    subject_model = _resolve_model(model, plan)
+    subject_model = resolve_model(model, plan)
     tested = _test_sandbox(frontier=frontier)
     logs, aborted = _prepare_directory(out_dir)
     parallel = parallel or os.cpu_count() or 1
@@ -228,9 +228,19 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _resolve_model(model: str, plan: Plan) -> Model:
-    """Turn a model string into a model, before anything costs time."""
-    arguments: dict[str, Any] = {"fuzz_runs": plan.budget.fuzz_runs} if model == "policy/fuzzer" else {}
+def resolve_model(model: str, plan: Plan | None = None) -> Model:
+    """Turn a model string into a model, before anything costs time.
+
+    Args:
+        model: an Inspect model string, or `policy/NAME`.
+        plan: whose budget the fuzzer policy has.
+
+    Raises:
+        ModelUnavailable: it cannot be used here.
+    """
+    arguments: dict[str, Any] = {}
+    if plan is not None and model == "policy/fuzzer":
+        arguments["fuzz_runs"] = plan.budget.fuzz_runs
     try:
         return get_model(model, **arguments)
     except Exception as error:  # every provider raises its own kind

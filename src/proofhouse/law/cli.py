@@ -163,6 +163,8 @@ def check(
         _print_json(check_record(book, profile, view, assessments))
         return
     _head(book, view)
+    if not assessments:
+        click.echo(f"\nThe data held nothing on {known_at}; its first edition is of {book.edition.days[0]}.")
     for heading, results in _HEADINGS:
         rows = [one for one in assessments if one.result in results]
         click.echo(f"\n{heading}: {len(rows)}")

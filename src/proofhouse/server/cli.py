@@ -9,6 +9,7 @@ import click
 
 from proofhouse.cli import CouldNot
 from proofhouse.server.house import Desk, HouseError, load_house
+from proofhouse.server.process import run as run_house
 
 
 @click.group()
@@ -49,8 +50,6 @@ def open_(directory: Path, name: str, title: str, desks: tuple[str, ...], port: 
 @click.argument("directory", type=click.Path(path_type=Path))
 def run(directory: Path) -> None:
     """Serve the house in DIRECTORY until interrupted."""
-    from proofhouse.server.process import run as run_house
-
     try:
         house = load_house(directory)
     except HouseError as refused:

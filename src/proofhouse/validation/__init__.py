@@ -21,7 +21,7 @@ from proofhouse.validation._errors import (
     ValidationError,
 )
 from proofhouse.validation._matrix import Cell, Group, KillMatrix, merge_groups, minimal_patches
-from proofhouse.validation._recipe import Recipe, load_recipe
+from proofhouse.validation._recipe import DirectorySource, FileRef, Recipe, RecipeFile, load_recipe
 from proofhouse.validation._result import (
     EXTENSION,
     PREDICATE_TYPE,
@@ -32,6 +32,7 @@ from proofhouse.validation._result import (
     SourceResult,
     ValidationResult,
 )
+from proofhouse.validation._source import Source, fetch_source
 from proofhouse.validation._validate import Progress, validate
 from proofhouse.validation._verdict import Verdict
 
@@ -41,6 +42,8 @@ __all__ = [
     "BuildFailed",
     "Cell",
     "Crash",
+    "DirectorySource",
+    "FileRef",
     "Group",
     "GroupResult",
     "KillMatrix",
@@ -51,6 +54,8 @@ __all__ = [
     "ProofResult",
     "Recipe",
     "RecipeError",
+    "RecipeFile",
+    "Source",
     "SourceChanged",
     "SourceResult",
     "SourceUnavailable",
@@ -59,6 +64,7 @@ __all__ = [
     "ValidationError",
     "ValidationResult",
     "Verdict",
+    "fetch_source",
     "load_recipe",
     "merge_groups",
     "minimal_patches",

@@ -29,7 +29,7 @@ from proofhouse.server.engine.clock import now
 from proofhouse.server.engine.effects import when_in_force
 from proofhouse.server.engine.keys import signer
 from proofhouse.server.engine.models import LedgerEntry
-from proofhouse.server.engine.record import record
+from proofhouse.server.engine.record import allot_number, record
 from proofhouse.server.house import this_house
 
 
@@ -104,7 +104,7 @@ def publish_advisory(
     row.save(update_fields=["state"])
     published_at = now()
     advisory = Advisory(
-        number=f"PH-{published_at.year}-{Advisory.objects.count() + 1:06d}",
+        number=allot_number(published_at),
         case=row,
         title=row.title,
         tlp="TLP:CLEAR",

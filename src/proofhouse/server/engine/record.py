@@ -8,9 +8,11 @@ the log is searched for those that have no index yet before anything is appended
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -21,8 +23,10 @@ from proofhouse.server.engine.acts import running
 from proofhouse.server.engine.clock import now, wire
 from proofhouse.server.engine.keys import inspection_key, signer
 from proofhouse.server.engine.models import LedgerEntry
-from proofhouse.server.engine.registry import LEDGER_KINDS
+from proofhouse.server.engine.registry import LEDGER_KINDS, NUMBERED_KINDS
 from proofhouse.server.house import this_house
+
+logger = logging.getLogger(__name__)
 
 LOCK_PATIENCE_S = 10.0
 """A restarted house waits so long for its predecessor to let go of the log."""
@@ -70,6 +74,13 @@ def open_log() -> FileLog:
     )
 
 
+def allot_number(instant: datetime) -> str:
+    """The next public id, `PH-YYYY-NNNNNN`, for what the act under way is about to record as published."""
+    running()
+    published = LedgerEntry.objects.filter(kind__in=NUMBERED_KINDS, created_at__year=instant.year).count()
+    return f"PH-{instant.year}-{published + 1:06d}"
+
+
 def trust_policy() -> Policy:
     """Who must cosign this house's checkpoints, from `ledger/policy`; nobody where there is no such file."""
     file = this_house().ledger_policy
@@ -104,7 +115,11 @@ def collect_receipts() -> None:
     pending = list(LedgerEntry.objects.filter(receipt="").exclude(log_index=None))
     if not pending:
         return
-    receipts = log.receipts([entry.log_index for entry in pending if entry.log_index is not None])
+    try:
+        receipts = log.receipts([entry.log_index for entry in pending if entry.log_index is not None])
+    except NotCosigned as waiting:
+        logger.warning("%d entries wait for the witnesses: %s", len(pending), waiting)
+        return
     with transaction.atomic():
         for entry, receipt in zip(pending, receipts, strict=True):
             verify_receipt(receipt, Leaf.from_bytes(bytes(entry.leaf)), log.policy)

@@ -48,3 +48,6 @@ LEDGER_KINDS = frozenset(
         "window.open",
     }
 )
+
+NUMBERED_KINDS = frozenset({"advisory.publish", "determination.make"})
+"""Acts that publish something under a public id; all of a house share one count."""

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from proofhouse.formats import read_osv, read_sbom
-from proofhouse.matching import Answer, affected_in_osv, match_sbom
+from proofhouse.matching import Answer, SbomMatch, affected_in_osv, match_sbom
 from proofhouse.server.accounts.gate import access
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission
@@ -17,7 +17,7 @@ from proofhouse.server.engine.acts import ActError, act
 from proofhouse.server.engine.blobs import get_blob, put_blob
 from proofhouse.server.engine.clock import now
 from proofhouse.server.engine.ids import uuid7
-from proofhouse.server.engine.models import Thread
+from proofhouse.server.engine.models import Peer, Thread
 from proofhouse.server.engine.post import Enclosure, Received, on_letter, send, start_thread
 from proofhouse.server.engine.record import record
 from proofhouse.server.members.models import Match, Notification, Sbom
@@ -96,44 +96,51 @@ def match_advisory(*, actor: Person, advisory: str) -> dict[str, Any]:
     affected = affected_in_osv(read_osv(get_blob(row.osv_sha256)))
     told: dict[str, int] = {}
     unknown: dict[str, int] = {}
-    for sbom in Sbom.objects.select_related("member", "entry"):
-        answers = match_sbom(read_sbom(get_blob(sbom.sha256)), affected)
+    for member in Peer.objects.filter(sboms__isnull=False).distinct():
         kept = [
-            Match.objects.create(
-                sbom=sbom,
-                advisory=advisory,
-                component=found.component.name,
-                version=found.component.version or "",
-                answer=found.match.answer.value,
-                reason=found.match.explanation[:400],
-            )
-            for found in answers.matches
-            if found.match.answer is not Answer.NO
+            match
+            for sbom in member.sboms.all()
+            for match in _keep_matches(advisory, sbom, match_sbom(read_sbom(get_blob(sbom.sha256)), affected))
         ]
-        unknown[sbom.member.name] = sum(match.answer == Match.Answer.UNKNOWN for match in kept)
-        touched = [match for match in kept if match.answer == Match.Answer.YES]
-        if touched:
-            _notify(row, sbom, kept, package["fixed"])
-        told[sbom.member.name] = len(touched)
+        sure = [match for match in kept if match.answer == Match.Answer.YES]
+        doubtful = [match for match in kept if match.answer == Match.Answer.UNKNOWN]
+        told[member.name], unknown[member.name] = len(sure), len(doubtful)
+        if sure:
+            _notify(row, member, sure, doubtful, package["fixed"])
     return {"affected": told, "unknown": unknown}
 
 
-def _notify(advisory: Advisory, sbom: Sbom, matches: list[Match], fixed: str) -> Notification:
+def _keep_matches(advisory: str, sbom: Sbom, answers: SbomMatch) -> list[Match]:
+    return [
+        Match.objects.create(
+            sbom=sbom,
+            advisory=advisory,
+            component=found.component.name,
+            version=found.component.version or "",
+            answer=found.match.answer.value,
+            reason=found.match.explanation[:400],
+        )
+        for found in answers.matches
+        if found.match.answer is not Answer.NO
+    ]
+
+
+def _notify(
+    advisory: Advisory, member: Peer, sure: list[Match], doubtful: list[Match], fixed: str
+) -> Notification:
     identity = uuid7()
     due_at = now() + DUE
-    thread = start_thread(sbom.member.name, subject=advisory.title, case=f"notification:{identity}")
-    sure = [match for match in matches if match.answer == Match.Answer.YES]
+    thread = start_thread(member.name, subject=advisory.title, case=f"notification:{identity}")
     action = f"Install the patch that your agent stages, or update to {fixed}; then restart what uses it."
-    where = [f"{match.component} {match.version} in {sbom.name}" for match in sure]
+    where = [f"{match.component} {match.version} in {match.sbom.name}" for match in sure]
     where += [
-        f"{match.component} {match.version} in {sbom.name} (cannot be decided, please look: {match.reason})"
-        for match in matches
-        if match.answer == Match.Answer.UNKNOWN
+        f"{match.component} {match.version} in {match.sbom.name} (cannot be decided, please look: {match.reason})"
+        for match in doubtful
     ]
     entry = record(
         "member.notify",
         thread.case,
-        {"advisory": advisory.number, "member": sbom.member.name, "components": len(sure)},
+        {"advisory": advisory.number, "member": member.name, "components": len(sure)},
     )
     send(
         "notification",
@@ -147,8 +154,8 @@ def _notify(advisory: Advisory, sbom: Sbom, matches: list[Match], fixed: str) ->
                 {
                     "component": {"name": match.component}
                     | ({"version": match.version} if match.version else {}),
-                    "sbom_sha256": sbom.sha256,
-                    "asset": sbom.name,
+                    "sbom_sha256": match.sbom.sha256,
+                    "asset": match.sbom.name,
                 }
                 for match in sure
             ],
@@ -162,7 +169,7 @@ def _notify(advisory: Advisory, sbom: Sbom, matches: list[Match], fixed: str) ->
     )
     return Notification.objects.create(
         id=identity,
-        peer=sbom.member,
+        peer=member,
         advisory=advisory.number,
         title=advisory.title,
         components=where,

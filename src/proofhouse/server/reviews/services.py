@@ -14,7 +14,7 @@ from proofhouse.server.engine.acts import ActError, act
 from proofhouse.server.engine.clock import now, wire
 from proofhouse.server.engine.ids import uuid7
 from proofhouse.server.engine.post import Received, on_letter, send, start_thread
-from proofhouse.server.engine.record import record
+from proofhouse.server.engine.record import allot_number, record
 from proofhouse.server.exams.models import ExamStatement, Seal
 from proofhouse.server.house import this_house
 from proofhouse.server.reviews.models import Agreement, Determination, Inquiry, RegisterEntry, Window
@@ -356,7 +356,9 @@ def determine(*, actor: Person, statement: str, basis: str) -> Determination:
     exam = access(actor, ExamStatement, sha256=statement)
     label = label_for(exam.verdict)
     decided_at = now()
+    number = allot_number(decided_at)
     evidence = {
+        "register": number,
         "model_sha256": exam.subject_sha256,
         "label": label.value,
         "statement_sha256": exam.sha256,
@@ -375,7 +377,7 @@ def determine(*, actor: Person, statement: str, basis: str) -> Determination:
         decided_by=actor.name,
         decided_at=decided_at,
     )
-    register = RegisterEntry.objects.create(number=_next_number(decided_at), determination=determination)
+    register = RegisterEntry.objects.create(number=number, determination=determination)
     inquiry = Inquiry.objects.filter(case=exam.case, model_sha256=exam.subject_sha256).first()
     if inquiry is not None:
         determination.developer = inquiry.peer.title
@@ -400,10 +402,6 @@ def _notice(determination: Determination, register: RegisterEntry) -> dict[str, 
         "reconsideration": "Write in this thread at any time; new evidence is measured by the same sealed rule.",
         "statement_sha256": statement.sha256,
     }
-
-
-def _next_number(instant: datetime) -> str:
-    return f"PH-{instant.year}-{RegisterEntry.objects.count() + 1:06d}"
 
 
 def _keep_agreement(case: Inquiry, version: int, terms: dict[str, Any]) -> Agreement:
