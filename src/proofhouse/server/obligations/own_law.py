@@ -23,7 +23,7 @@ TEN_QUESTIONS = (
     "org.eo14409_participating",
     "org.clearinghouse_member",
     "org.eu_cop_safety_signatory",
-    "org.holds_covered_defense_information",
+    "org.uses_ai_employment_decisions",
 )
 """Those that decide most; every other question is asked where a duty cannot be told without it."""
 
