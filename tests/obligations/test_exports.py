@@ -8,6 +8,7 @@ import io
 import json
 import re
 import zlib
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -41,32 +42,32 @@ def text_of(pdf: bytes) -> str:
         if mark:
             content = rest.lstrip(b"\r\n").rpartition(b"endstream")[0]
             streams[number] = zlib.decompressobj().decompress(content) if b"FlateDecode" in head else content
-    fonts = {}
-    for body in objects.values():
-        for name, number in re.findall(rb"/(f\d+) (\d+) 0 R", body):
-            chars = _unicode(objects[int(number)], streams)
-            if chars:
-                fonts[name] = chars
     said = []
-    for content in streams.values():
-        if b" Tf" not in content:
-            continue
-        font: dict[bytes, str] = {}
-        for token in re.finditer(
-            rb"/(f\d+) [\d.]+ Tf|<([0-9A-Fa-f]+)>|(\bET\b)|(\((?:\\.|[^\\()])*\))", content
-        ):
-            if token[1]:
-                font = fonts[token[1]]
-            elif token[2]:
-                codes = [token[2][at : at + 4] for at in range(0, len(token[2]), 4)]
-                said.append("".join(font.get(code.upper(), "") for code in codes))
-            elif token[4]:
-                raw = _literal(token[4][1:-1])
-                codes = [raw[at : at + 2].hex().encode() for at in range(0, len(raw), 2)]
-                said.append("".join(font.get(code.upper(), "") for code in codes))
-            else:
-                said.append(" ")
+    for body in objects.values():
+        page = re.search(rb"/Resources (\d+) 0 R.*/Contents (\d+) 0 R", body)
+        if page:
+            fonts = {
+                name: _unicode(objects[int(number)], streams)
+                for name, number in re.findall(rb"/(f\d+) (\d+) 0 R", objects[int(page[1])])
+            }
+            said += _shown(streams[int(page[2])], fonts)
     return "".join(said)
+
+
+def _shown(content: bytes, fonts: dict[bytes, dict[bytes, str]]) -> Iterator[str]:
+    font: dict[bytes, str] = {}
+    # Balanced parentheses may stand in a string without a backslash (ISO 32000-2 §7.3.4.2).
+    inner = rb"(?:\\.|[^\\()])*"
+    string = rb"\((?:%s(?:\(%s\))?)*\)" % (rb"(?:\\.|[^\\()])", inner)
+    for token in re.finditer(rb"(?s)/(f\d+) [\d.]+ Tf|(\bET\b)|(%s)" % string, content):
+        if token[1]:
+            font = fonts[token[1]]
+        elif token[3]:
+            raw = _literal(token[3][1:-1])
+            codes = [raw[at : at + 2].hex().upper().encode() for at in range(0, len(raw), 2)]
+            yield "".join(font.get(code, "") for code in codes)
+        else:
+            yield " "
 
 
 def _literal(raw: bytes) -> bytes:

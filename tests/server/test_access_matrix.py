@@ -13,6 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, path
 
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.house import House
+from proofhouse.server.reviews.rules import SERVING_WARNING
 from proofhouse.server.web.views import home
 from server.makers import World, make_person, make_world
 
@@ -315,3 +316,10 @@ def test_what_others_wrote_is_shown_as_text(house: House) -> None:
     shown = signed_in(Role.COORDINATOR).get(f"/cases/{world.case.id}/").content.decode()
     assert "<script>alert" not in shown
     assert "&lt;script&gt;alert(1)" in shown
+
+
+def test_the_reviewers_side_is_warned_in_the_same_words_whoever_is_reviewed(world: World) -> None:
+    address = f"/reviews/{world.inquiry.id}/"
+    for role in (Role.AUTHORITY, Role.REVIEWER):
+        assert SERVING_WARNING in signed_in(role).get(address).content.decode()
+    assert SERVING_WARNING not in signed_in(Role.DEVELOPER).get(address).content.decode()
