@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from proofhouse.attest import Signer
+from proofhouse.attest import Signer, sha256_hex
+from proofhouse.law import FactSet, assessment_record
 from proofhouse.ledger import leaf
 from proofhouse.letters import LETTER_TYPES, Enclosure, Introduction, Letter, seal
 from proofhouse.server.accounts.models import Membership, Person
@@ -20,11 +21,15 @@ from proofhouse.server.advisories.models import Advisory
 from proofhouse.server.cases.models import Case, Patch, Report, ValidationRun
 from proofhouse.server.cases.rules import ReportState
 from proofhouse.server.engine import models as engine
+from proofhouse.server.engine.blobs import put_blob
 from proofhouse.server.engine.clock import now
 from proofhouse.server.engine.keys import inspection_key
 from proofhouse.server.engine.models import DoneAct, LedgerEntry, Peer, Thread
 from proofhouse.server.exams.models import ExamStatement, Seal
 from proofhouse.server.members.models import Match, Notification, Sbom
+from proofhouse.server.obligations import models as own
+from proofhouse.server.obligations.own_law import law_book
+from proofhouse.server.obligations.rules import MOMENTS, NARRATIVE
 from proofhouse.server.oversight.models import Export
 from proofhouse.server.releases.models import Acknowledgement, Agent, Release, ReleaseKey
 from proofhouse.server.reviews.models import Agreement, Determination, Inquiry, RegisterEntry, Window
@@ -237,6 +242,77 @@ class World:
     advisory: Advisory
     notification: Notification
     release: Release
+    own: OwnDesk
+
+
+@dataclass(frozen=True)
+class OwnDesk:
+    """One row of every model of the obligations desk."""
+
+    evidence: own.Evidence
+    incident: own.Incident
+    clock: own.ClockRun
+    filing: own.Filing
+    token: str
+
+
+def make_own_desk() -> OwnDesk:
+    """Fill the tables of the obligations desk, as its acts leave them."""
+    evidence = own.Evidence.objects.create(
+        sha256=put_blob(b"a card"),
+        title="A card",
+        file_name="card.txt",
+        entry=make_entry("evidence.add"),
+        added_by="somebody",
+        added_at=now(),
+    )
+    duty = next(iter(law_book().entries(now().date()))).obligation.id
+    own.EvidenceLink.objects.create(
+        evidence=evidence, obligation=duty, covers="all", entry=make_entry("evidence.link"), linked_at=now()
+    )
+    own.ProfileFact.objects.create(
+        name="org.nexus", value=["US-CA"], source="x", since=now().date(), entry=make_entry("fact.set"),
+        set_by="somebody", set_at=now(),
+    )  # fmt: skip
+    facts = {"kinds": {}, "event": {}, "times": {}, "narrative": dict.fromkeys(NARRATIVE, "")}
+    incident = own.Incident.objects.create(title="An event", facts=facts, opened_by="x", opened_at=now())
+    own.IncidentVersion.objects.create(
+        incident=incident, number=1, record={}, reason="opened", entry=make_entry("incident.open"),
+        made_by="somebody", made_at=now(),
+    )  # fmt: skip
+    assessed = law_book().assess(duty, facts=FactSet({}), as_of=now().date())
+    assert assessed is not None
+    record = assessment_record(law_book(), assessed)
+    clock = own.ClockRun.objects.create(
+        incident=incident, obligation=duty, part=0, place=0, assessment=record, computed_at=now()
+    )
+    told = {
+        **facts, "title": "An event", "version": 1, "law_day": None, "due": None, "anchor": "", "amends": None,
+        "moments": dict.fromkeys(MOMENTS), "duty": record, "horizon": "2026-08-21",
+        "recipient": {"name": "An office", "zone": "UTC"},
+    }  # fmt: skip
+    filing = own.Filing.objects.create(
+        incident=incident, obligation=duty, recipient="An office", record=told, record_sha256="9" * 64,
+        entry=make_entry("filing.draft"), drafted_by="somebody", drafted_at=now(),
+    )  # fmt: skip
+    own.CalendarDate.objects.create(
+        origin="profile",
+        obligation=duty,
+        part=0,
+        title="A date",
+        at=now() + timedelta(days=3),
+        changed_at=now(),
+    )
+    return OwnDesk(evidence, incident, clock, filing, make_feed(make_person(Role.COMPLIANCE)))
+
+
+def make_feed(person: Person) -> str:
+    """A private calendar address; returns its token."""
+    token = secrets.token_urlsafe(32)
+    own.CalendarFeed.objects.create(
+        person=person, token_sha256=sha256_hex(token.encode()), entry=make_entry("feed.make"), made_at=now()
+    )
+    return token
 
 
 def make_world() -> World:
@@ -299,7 +375,7 @@ def make_world() -> World:
         state="received",
         written_at=now(),
     )
-    return World(inquiry, case, advisory, notification, release)
+    return World(inquiry, case, advisory, notification, release, make_own_desk())
 
 
 @dataclass

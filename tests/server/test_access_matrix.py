@@ -13,6 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, path
 
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.house import House
+from proofhouse.server.reviews.rules import SERVING_WARNING
 from proofhouse.server.web.views import home
 from server.makers import World, make_person, make_world
 
@@ -40,6 +41,8 @@ class Route:
 
 _POST = frozenset({"POST"})
 _READ = frozenset({"GET", "HEAD"})
+_FORM = frozenset({"GET", "HEAD", "POST"})
+_OWN = frozenset({Role.COMPLIANCE, Role.DEVELOPER, Role.OPERATOR})
 
 ROUTES: dict[str, Route] = {
     "": Route("/"),
@@ -49,7 +52,8 @@ ROUTES: dict[str, Route] = {
     "reviews/": Route("/reviews/"),
     "reviews/register/": Route("/reviews/register/"),
     "reviews/<uuid:inquiry>/": Route(
-        "/reviews/{inquiry.id}/", readers=frozenset({Role.AUTHORITY, Role.DEVELOPER, Role.REVIEWER})
+        "/reviews/{inquiry.id}/",
+        readers=frozenset({Role.AUTHORITY, Role.COMPLIANCE, Role.DEVELOPER, Role.REVIEWER}),
     ),
     "cases/": Route("/cases/"),
     "cases/<uuid:case>/": Route("/cases/{case.id}/", readers=frozenset({Role.COORDINATOR, Role.MAINTAINER})),
@@ -59,10 +63,49 @@ ROUTES: dict[str, Route] = {
     ),
     "members/": Route("/members/"),
     "members/<uuid:notification>/": Route(
-        "/members/{notification.id}/", readers=frozenset({Role.COORDINATOR, Role.OPERATOR})
+        "/members/{notification.id}/",
+        readers=frozenset({Role.COMPLIANCE, Role.COORDINATOR, Role.OPERATOR}),
     ),
     "releases/": Route("/releases/"),
     "releases/<str:item>/": Route("/releases/{release.item}/", readers=frozenset({Role.COORDINATOR})),
+    "obligations/": Route("/obligations/", readers=_OWN),
+    "obligations/profile/": Route("/obligations/profile/", methods=_FORM),
+    "obligations/duties/<str:obligation>/": Route(
+        "/obligations/duties/{own.clock.obligation}/", readers=_OWN
+    ),
+    "obligations/calendar/": Route("/obligations/calendar/", readers=_OWN),
+    "obligations/changes/": Route("/obligations/changes/", readers=_OWN),
+    "obligations/governance/": Route("/obligations/governance/", readers=_OWN),
+    "obligations/evidence/": Route("/obligations/evidence/", methods=_FORM),
+    "obligations/evidence/link/": Route("/obligations/evidence/link/", methods=_POST),
+    "obligations/evidence/<uuid:evidence>/": Route("/obligations/evidence/{own.evidence.id}/", readers=_OWN),
+    "obligations/exports/<str:name>": Route("/obligations/exports/obligations.csv", readers=_OWN),
+    "obligations/feed/": Route("/obligations/feed/", methods=_FORM),
+    "obligations/feeds/<str:token>.ics": Route(
+        "/obligations/feeds/{own.token}.ics", public="the token is the key", methods=_READ
+    ),
+    "obligations/incidents/": Route("/obligations/incidents/", readers=_OWN),
+    "obligations/incidents/new/": Route("/obligations/incidents/new/", methods=_FORM),
+    "obligations/incidents/<uuid:incident>/": Route(
+        "/obligations/incidents/{own.incident.id}/", readers=_OWN
+    ),
+    "obligations/incidents/<uuid:incident>/amend/": Route(
+        "/obligations/incidents/{own.incident.id}/amend/", methods=_FORM
+    ),
+    "obligations/clocks/<uuid:clock>/": Route("/obligations/clocks/{own.clock.id}/", readers=_OWN),
+    "obligations/clocks/<uuid:clock>/override/": Route(
+        "/obligations/clocks/{own.clock.id}/override/", methods=_POST
+    ),
+    "obligations/clocks/<uuid:clock>/filing/": Route(
+        "/obligations/clocks/{own.clock.id}/filing/", methods=_POST
+    ),
+    "obligations/filings/<uuid:filing>/": Route("/obligations/filings/{own.filing.id}/", readers=_OWN),
+    "obligations/filings/<uuid:filing>/filing.<str:form>": Route(
+        "/obligations/filings/{own.filing.id}/filing.json", readers=_OWN
+    ),
+    "obligations/filings/<uuid:filing>/step/": Route(
+        "/obligations/filings/{own.filing.id}/step/", methods=_POST
+    ),
     "oversight/ledger/": Route("/oversight/ledger/"),
     "letters/": Route("/letters/", public="the letter's own seal is checked", methods=_POST),
     "acknowledgements/": Route(
@@ -77,10 +120,10 @@ ROUTES: dict[str, Route] = {
 }
 
 LISTS = {
-    "/reviews/": frozenset({Role.AUTHORITY, Role.DEVELOPER, Role.REVIEWER}),
+    "/reviews/": frozenset({Role.AUTHORITY, Role.COMPLIANCE, Role.DEVELOPER, Role.REVIEWER}),
     "/cases/": frozenset({Role.COORDINATOR, Role.MAINTAINER}),
     "/advisories/": frozenset({Role.COORDINATOR}),
-    "/members/": frozenset({Role.COORDINATOR, Role.OPERATOR}),
+    "/members/": frozenset({Role.COMPLIANCE, Role.COORDINATOR, Role.OPERATOR}),
     "/releases/": frozenset({Role.COORDINATOR}),
 }
 """Lists are pages for everybody who has signed in; these roles find rows on them."""
@@ -274,3 +317,10 @@ def test_what_others_wrote_is_shown_as_text(house: House) -> None:
     shown = signed_in(Role.COORDINATOR).get(f"/cases/{world.case.id}/").content.decode()
     assert "<script>alert" not in shown
     assert "&lt;script&gt;alert(1)" in shown
+
+
+def test_the_reviewers_side_is_warned_in_the_same_words_whoever_is_reviewed(world: World) -> None:
+    address = f"/reviews/{world.inquiry.id}/"
+    for role in (Role.AUTHORITY, Role.REVIEWER):
+        assert SERVING_WARNING in signed_in(role).get(address).content.decode()
+    assert SERVING_WARNING not in signed_in(Role.DEVELOPER).get(address).content.decode()

@@ -38,7 +38,13 @@ def _part(name: str, title: str, desks: set[Desk], *people: tuple[str, str]) -> 
 CAST: dict[str, Part] = {
     part.name: part
     for part in (
-        _part("lab", "Meridian Lab", {Desk.LAB}, ("Ada Okafor", "developer steward")),
+        _part(
+            "lab",
+            "Meridian Lab",
+            {Desk.LAB},
+            ("Ada Okafor", "developer steward"),
+            ("Cleo Marsh", "compliance"),
+        ),
         _part(
             "office",
             "Review Office",

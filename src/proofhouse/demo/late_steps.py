@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from proofhouse.attest import Signer
+from proofhouse.demo.clocks import incident_clocks
 from proofhouse.demo.finding import Finding, example_finding, real_finding
 from proofhouse.demo.stage import CouldNot
 from proofhouse.demo.steps import (
@@ -218,7 +219,7 @@ def release(play: Play) -> Facts:
 
 
 def verify(play: Play) -> Facts:
-    """Step 9: the inspector asks for exports and checks the bundle offline."""
+    """Step 9: the inspector checks the bundle offline; then the clocks that the finding would start for the lab."""
     stage = play.stage
     review, case = f"review:{play.memory['inquiry']}", f"case:{play.memory['case']}"
     related = stage.ask("clearinghouse", COORDINATOR, "cases.related", case=play.memory["case"])
@@ -238,12 +239,17 @@ def verify(play: Play) -> Facts:
     opened = _open_seal_again(play, bundle)
     play.remember(bundle=str(bundle))
     lines = [line for line in checked["lines"] if line["ok"]]
+    clocks = incident_clocks(play)
+    dated = [clock for clock in clocks if clock["due"]]
     return {
+        "incident_clocks": clocks,
         "bundle": str(bundle),
         "bundle_bytes": bundle.stat().st_size,
         "lines": [line["line"] for line in lines],
         "seal_opens": opened,
-        "proved": f"bundle.zip verified offline: {len(lines)} lines proved, none failed; the seal opens",
+        "proved": f"bundle.zip verified offline: {len(lines)} lines proved, none failed; the seal opens; "
+        f"the finding would start {len(dated)} dated clocks for the lab on {clocks[0]['law_day']} (law time set "
+        f"for the demo), the first due {dated[0]['due'][:16]}Z",
     }
 
 

@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "proofhouse.server.advisories",
     "proofhouse.server.members",
     "proofhouse.server.releases",
+    "proofhouse.server.obligations",
     "proofhouse.server.oversight",
     "proofhouse.server.web",
 ]

@@ -16,6 +16,7 @@ urlpatterns = [
     path("advisories/", include("proofhouse.server.advisories.urls")),
     path("members/", include("proofhouse.server.members.urls")),
     path("releases/", include("proofhouse.server.releases.urls")),
+    path("obligations/", include("proofhouse.server.obligations.urls")),
     path("oversight/", include("proofhouse.server.oversight.urls")),
     path("letters/", receive_letter, name="letters"),
     path("acknowledgements/", receive_acknowledgement, name="acknowledgements"),

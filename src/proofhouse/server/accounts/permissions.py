@@ -20,6 +20,13 @@ class Permission(StrEnum):
     HOUSE_PEER_INTRODUCE = "house:peer:introduce"
     MEMBERS_SBOM_MATCH = "members:sbom:match"
     MEMBERS_SBOM_SEND = "members:sbom:send"
+    OBLIGATIONS_CLOCK_OVERRIDE = "obligations:clock:override"
+    OBLIGATIONS_EVIDENCE_ADD = "obligations:evidence:add"
+    OBLIGATIONS_FACT_SET = "obligations:fact:set"
+    OBLIGATIONS_FEED_MAKE = "obligations:feed:make"
+    OBLIGATIONS_FILING_DRAFT = "obligations:filing:draft"
+    OBLIGATIONS_FILING_FILE = "obligations:filing:file"
+    OBLIGATIONS_INCIDENT_RECORD = "obligations:incident:record"
     OVERSIGHT_EXPORT_ASK = "oversight:export:ask"
     OVERSIGHT_EXPORT_MAKE = "oversight:export:make"
     RELEASES_AGENT_ENROL = "releases:agent:enrol"
@@ -36,6 +43,7 @@ class Role(StrEnum):
     """What a person is in this house."""
 
     AUTHORITY = "authority"
+    COMPLIANCE = "compliance"
     COORDINATOR = "coordinator"
     DEVELOPER = "developer"
     INSPECTOR = "inspector"
@@ -45,6 +53,18 @@ class Role(StrEnum):
     STEWARD = "steward"
 
 
+_OWN_OBLIGATIONS = frozenset(
+    {
+        Permission.OBLIGATIONS_CLOCK_OVERRIDE,
+        Permission.OBLIGATIONS_EVIDENCE_ADD,
+        Permission.OBLIGATIONS_FACT_SET,
+        Permission.OBLIGATIONS_FEED_MAKE,
+        Permission.OBLIGATIONS_FILING_DRAFT,
+        Permission.OBLIGATIONS_INCIDENT_RECORD,
+    }
+)
+"""What a developer, an operator and a compliance lead may each do at the desk of their own house."""
+
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.AUTHORITY: frozenset(
         {
@@ -53,6 +73,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.AUTHORITY_DETERMINATION_MAKE,
         }
     ),
+    Role.COMPLIANCE: _OWN_OBLIGATIONS | {Permission.OBLIGATIONS_FILING_FILE},
     Role.COORDINATOR: frozenset(
         {
             Permission.ADVISORIES_ADVISORY_PUBLISH,
@@ -68,7 +89,8 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.REVIEWS_AGREEMENT_ANSWER,
             Permission.REVIEWS_INQUIRY_SEND,
         }
-    ),
+    )
+    | _OWN_OBLIGATIONS,
     Role.INSPECTOR: frozenset({Permission.OVERSIGHT_EXPORT_ASK}),
     Role.MAINTAINER: frozenset({Permission.CASES_CASE_ANSWER, Permission.RELEASES_PATCH_SIGN}),
     Role.OPERATOR: frozenset(
@@ -77,7 +99,8 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.MEMBERS_SBOM_SEND,
             Permission.RELEASES_AGENT_ENROL,
         }
-    ),
+    )
+    | _OWN_OBLIGATIONS,
     Role.REVIEWER: frozenset(
         {
             Permission.EXAMS_STATEMENT_ACCEPT,

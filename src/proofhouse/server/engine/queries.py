@@ -5,14 +5,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from proofhouse.server.accounts.gate import readable_by, visible
+from django.db.models import Q
+
+from proofhouse.server.accounts.gate import readable_by, rule, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.engine.acts import question
 from proofhouse.server.engine.models import LedgerEntry, Letter, Peer, Thread
 
-for _model in (LedgerEntry, Letter, Peer, Thread):
+OWN_AFFAIRS = "obligations:"
+"""Ledger cases of the obligations desk; its rows say more than the rest of a house may know."""
+
+for _model in (Letter, Peer, Thread):
     readable_by(_model, *Role)
+
+
+@rule(LedgerEntry)
+def entries_but_own_affairs(person: Person) -> Q | None:
+    """Whoever works here sees the ledger, without what the obligations desk keeps to itself."""
+    return ~Q(case__startswith=OWN_AFFAIRS) if person.roles else None
 
 
 @question

@@ -14,6 +14,11 @@ WINDOW_CEILING = timedelta(days=30)
 """EO 14409 §3(b)(ii): access "for up to 30 days", read as calendar days before the planned release to partners."""
 
 
+SERVING_WARNING = "Serving this letter may start statutory clocks at its recipient."
+"""Said to the reviewer's side wherever a letter of findings is served. It is the same for everybody: what a recipient's
+duties are is worked out in the recipient's own house, and nothing of it comes here."""
+
+
 class InquiryState(StrEnum):
     """Where an inquiry stands, as both houses see it."""
 

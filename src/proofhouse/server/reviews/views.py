@@ -9,11 +9,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from proofhouse.server.accounts.gate import NotFound, access, visible
+from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.exams.queries import seals_of, statements_of
 from proofhouse.server.reviews.charts import charts_of
 from proofhouse.server.reviews.models import Determination, Inquiry
 from proofhouse.server.reviews.queries import register as register_entries
-from proofhouse.server.reviews.rules import InquiryState
+from proofhouse.server.reviews.rules import SERVING_WARNING, InquiryState
 from proofhouse.server.web.cells import at, digest, plain, receipt, state
 from proofhouse.server.web.pages import Cell, Page, Table, person_of, show, steps, timeline
 
@@ -96,6 +97,8 @@ def review(request: HttpRequest, inquiry: UUID) -> HttpResponse:
         ("Window closes", at(window.closes_at if window else None)),
         ("Window closed", at(window.closed_at if window else None)),
     ]
+    if person.roles & frozenset({Role.AUTHORITY, Role.REVIEWER}):
+        facts.append(("Before a notice is served", plain(SERVING_WARNING)))
     tables = [
         Table("Agreement", ["Version", "Terms", "Access", "Accepted"], agreements),
         Table(

@@ -26,6 +26,7 @@ _PLACES: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("Advisories", "advisories:list", frozenset({Role.COORDINATOR})),
     ("Members", "members:list", frozenset({Role.COORDINATOR, Role.OPERATOR})),
     ("Releases", "releases:list", frozenset({Role.COORDINATOR, Role.MAINTAINER, Role.OPERATOR})),
+    ("Obligations", "obligations:list", frozenset({Role.COMPLIANCE, Role.DEVELOPER, Role.OPERATOR})),
     ("Register", "reviews:register", frozenset(Role)),
     ("Ledger", "oversight:ledger", frozenset(Role)),
 )

@@ -1,0 +1,469 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Acts of the desk. The ledger holds digests only: what is known and what happened stays in this house.
+
+Nothing here sends a letter. What a reviewer's letter may set off is worked out by the house that receives it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+from proofhouse.attest import canonical, sha256_hex
+from proofhouse.server.accounts.gate import access
+from proofhouse.server.accounts.models import Person
+from proofhouse.server.accounts.permissions import Permission
+from proofhouse.server.engine.acts import ActError, act
+from proofhouse.server.engine.blobs import put_blob
+from proofhouse.server.engine.clock import now, wire
+from proofhouse.server.engine.ids import uuid7
+from proofhouse.server.engine.models import LedgerEntry
+from proofhouse.server.engine.record import record
+from proofhouse.server.obligations import queries
+from proofhouse.server.obligations.models import (
+    CalendarFeed,
+    ClockRun,
+    Evidence,
+    EvidenceLink,
+    Filing,
+    Incident,
+    IncidentVersion,
+    ProfileFact,
+)
+from proofhouse.server.obligations.own_law import check_fact, law_book, read_incident
+from proofhouse.server.obligations.rules import (
+    FILING_STEPS,
+    MOMENTS,
+    NARRATIVE,
+    FilingState,
+    RecordRefused,
+    check_moments,
+    end_of,
+    read_moment,
+    redacted,
+)
+from proofhouse.server.obligations.running import compute_clocks, own_profile, recompute, refresh_dates
+
+EVIDENCE_CEILING_BYTES = 10 << 20
+
+
+def _day(name: str, value: str | date | None) -> date | None:
+    if value in (None, ""):
+        return None
+    try:
+        return value if isinstance(value, date) else date.fromisoformat(str(value))
+    except ValueError:
+        raise ActError(f"{name}: {value!r} is no day such as 2027-01-05", "record_refused") from None
+
+
+def _text(name: str, value: object, length: int) -> str:
+    text = str(value).strip()
+    if not text or len(text) > length:
+        raise ActError(f"{name}: write between 1 and {length} characters", "record_refused")
+    return text
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return sha256_hex(canonical(content))
+
+
+def _record(kind: str, matter: str, content: dict[str, Any], actor: Person) -> LedgerEntry:
+    """The ledger learns that something was recorded, by whom, and its digest."""
+    return record(kind, f"obligations:{matter}"[:64], {"content_sha256": _digest(content), "by": actor.email})
+
+
+@act(Permission.OBLIGATIONS_FACT_SET)
+def set_fact(
+    *,
+    actor: Person,
+    name: str,
+    value: Any,
+    source: str,
+    since: str | date | None = None,
+    evidence: str | None = None,
+) -> ProfileFact:
+    """Answer one question about this organisation; earlier answers are kept.
+
+    Args:
+        actor: Somebody of the own side.
+        name: A fact or a date of the law data's vocabulary, `org.nexus` or `times.last_review`.
+        value: The answer; None says that it is not known any more.
+        source: Where the answer comes from, in own words.
+        since: Day from which it holds; today by default.
+        evidence: Id of the evidence that bears it out.
+
+    Raises:
+        ActError: The law data asks no such question, or the answer has the wrong type.
+    """
+    queries.require_desk(actor)
+    check_fact(name, value)
+    shown = access(actor, Evidence, id=evidence) if evidence else None
+    day = _day("since", since) or now().date()
+    content = {
+        "name": name,
+        "value": value,
+        "source": _text("source", source, 300),
+        "since": day.isoformat(),
+        "evidence_sha256": shown.sha256 if shown else None,
+    }
+    fact = ProfileFact.objects.create(
+        name=name,
+        value=value,
+        source=content["source"],
+        evidence=shown,
+        since=day,
+        entry=_record("fact.set", "profile", content, actor),
+        set_by=actor.email,
+        set_at=now(),
+    )
+    recompute()
+    return fact
+
+
+@act(Permission.OBLIGATIONS_EVIDENCE_ADD)
+def add_evidence(
+    *, actor: Person, title: str, content: str, file_name: str, valid_until: str | date | None = None
+) -> Evidence:
+    """Store a document once; it may then be linked to many duties and facts.
+
+    Args:
+        actor: Somebody of the own side.
+        title: What it is.
+        content: Its bytes in base64, at most 10 MiB.
+        file_name: Under which name it is downloaded.
+        valid_until: Its last day, where it has one.
+    """
+    queries.require_desk(actor)
+    try:
+        bytes_ = base64.b64decode(content, validate=True)
+    except (binascii.Error, ValueError):
+        raise ActError("content: give the bytes in base64", "record_refused") from None
+    if not bytes_ or len(bytes_) > EVIDENCE_CEILING_BYTES:
+        raise ActError("content: between 1 byte and 10 MiB", "record_refused")
+    digest, day = put_blob(bytes_), _day("valid_until", valid_until)
+    title = _text("title", title, 200)
+    told = {"sha256": digest, "title": title, "valid_until": day.isoformat() if day else None}
+    return Evidence.objects.create(
+        sha256=digest,
+        title=title,
+        file_name=_text("file_name", file_name, 120),
+        valid_until=day,
+        entry=_record("evidence.add", "evidence", told, actor),
+        added_by=actor.email,
+        added_at=now(),
+    )
+
+
+@act(Permission.OBLIGATIONS_EVIDENCE_ADD)
+def link_evidence(*, actor: Person, evidence: str, obligation: str, covers: str) -> EvidenceLink:
+    """Say that a piece of evidence bears out a duty, and which part of it.
+
+    Args:
+        actor: Somebody of the own side.
+        evidence: Its id.
+        obligation: Id of the duty in the law data.
+        covers: Which part it covers; what it leaves open is said there, too.
+    """
+    queries.require_desk(actor)
+    row = access(actor, Evidence, id=evidence)
+    if obligation not in law_book().obligation_ids:
+        raise ActError(f"the law data has no duty {obligation!r}", "unknown_duty")
+    if row.links.filter(obligation=obligation).exists():
+        raise ActError("this evidence is linked to this duty already", "linked_before")
+    covers = _text("covers", covers, 300)
+    told = {"evidence_sha256": row.sha256, "obligation": obligation, "covers": covers}
+    return EvidenceLink.objects.create(
+        evidence=row,
+        obligation=obligation,
+        covers=covers,
+        entry=_record("evidence.link", "evidence", told, actor),
+        linked_at=now(),
+    )
+
+
+def _read_moments(moments: dict[str, Any], law_day: date | None) -> dict[str, datetime | None]:
+    unknown = set(moments) - set(MOMENTS)
+    if unknown:
+        raise RecordRefused(f"{', '.join(sorted(unknown))}: the moments are {', '.join(MOMENTS)}")
+    read = {name: read_moment(name, moments.get(name)) for name in MOMENTS}
+    check_moments(read, max(now(), end_of(law_day)) if law_day else now())
+    return read
+
+
+def _read_facts(title: str, facts: dict[str, Any], moments: dict[str, datetime | None]) -> dict[str, Any]:
+    unknown = set(facts) - {"kinds", "event", "times", "narrative"}
+    if unknown:
+        raise RecordRefused(f"{', '.join(sorted(unknown))}: an incident holds kinds, event, times, narrative")
+    narrative = facts.get("narrative", {})
+    if not isinstance(narrative, dict) or set(narrative) - set(NARRATIVE):
+        raise RecordRefused(f"narrative: the passages are {', '.join(NARRATIVE)}")
+    read_incident(title, moments, facts)
+    return {
+        "kinds": dict(facts.get("kinds", {})),
+        "event": dict(facts.get("event", {})),
+        "times": dict(facts.get("times", {})),
+        "narrative": {name: str(narrative.get(name, "")).strip() for name in NARRATIVE},
+    }
+
+
+def incident_content(incident: Incident) -> dict[str, Any]:
+    """The one record from which clocks and filings are made."""
+    return {
+        "incident": str(incident.id),
+        "version": incident.version,
+        "title": incident.title,
+        "law_day": incident.law_day.isoformat() if incident.law_day else None,
+        "moments": {
+            name: wire(instant) if instant else None
+            for name in MOMENTS
+            for instant in [getattr(incident, name)]
+        },
+        **incident.facts,
+    }
+
+
+def _keep_version(incident: Incident, kind: str, reason: str, actor: Person) -> None:
+    content = incident_content(incident)
+    IncidentVersion.objects.create(
+        incident=incident,
+        number=incident.version,
+        record=content,
+        reason=reason,
+        entry=_record(kind, f"incident:{incident.id}", content, actor),
+        made_by=actor.email,
+        made_at=now(),
+    )
+
+
+@act(Permission.OBLIGATIONS_INCIDENT_RECORD)
+def open_incident(
+    *,
+    actor: Person,
+    title: str,
+    moments: dict[str, Any],
+    facts: dict[str, Any],
+    law_day: str | date | None = None,
+) -> Incident:
+    """Record an event once; every clock that it starts, or may start, is computed from this record.
+
+    Args:
+        actor: Somebody of the own side.
+        title: Its name in this house.
+        moments: Six moments kept apart, RFC 3339 with offset; one that is absent is not known.
+        facts: `kinds` (which triggers it is), `event` (facts), `times` (further anchors), `narrative` (texts).
+        law_day: The day whose law is asked; today by default. Set it to see what a coming law would ask.
+
+    Raises:
+        RecordRefused: A moment lies in the future, lacks its offset, or goes before the event itself.
+        ActError: A fact is unknown to the law data or has the wrong type.
+    """
+    queries.require_desk(actor)
+    day, title = _day("law_day", law_day), _text("title", title, 200)
+    read = _read_moments(moments, day)
+    incident = Incident(
+        id=uuid7(), title=title, facts=_read_facts(title, facts, read), law_day=day, **read,
+        opened_by=actor.email, opened_at=now(),
+    )  # fmt: skip
+    incident.save(force_insert=True)
+    _keep_version(incident, "incident.open", "opened", actor)
+    _set_clocks(incident)
+    return incident
+
+
+def _set_clocks(incident: Incident) -> None:
+    profile = own_profile()
+    compute_clocks(incident, profile)
+    refresh_dates(profile)
+
+
+@act(Permission.OBLIGATIONS_INCIDENT_RECORD)
+def amend_incident(
+    *, actor: Person, incident: str, moments: dict[str, Any], facts: dict[str, Any], reason: str
+) -> Incident:
+    """Record what is known now; the version before is kept, and every clock is computed anew.
+
+    Args:
+        actor: Somebody of the own side.
+        incident: Its id.
+        moments: All six as known now; see `open_incident`.
+        facts: All facts as known now.
+        reason: What was learnt.
+    """
+    queries.require_desk(actor)
+    row = access(actor, Incident, id=incident)
+    read = _read_moments(moments, row.law_day)
+    row.facts = _read_facts(row.title, facts, read)
+    for name, instant in read.items():
+        setattr(row, name, instant)
+    row.version += 1
+    row.save()
+    _keep_version(row, "incident.amend", _text("reason", reason, 300), actor)
+    _set_clocks(row)
+    return row
+
+
+@act(Permission.OBLIGATIONS_CLOCK_OVERRIDE)
+def override_clock(*, actor: Person, clock: str, due: str | datetime | None, reason: str) -> ClockRun:
+    """Put another date in the place of a computed one, or none; it counts once a second person says the same.
+
+    The computed date stays on the board beside it. A new proposal does away with what stood before.
+
+    Args:
+        actor: The first person, or another who confirms the same date and reason.
+        clock: Id of the clock.
+        due: The date; None says that the clock does not run.
+        reason: Why; both people say the same.
+    """
+    queries.require_desk(actor)
+    row = access(actor, ClockRun, id=clock)
+    instant, reason = read_moment("due", due), _text("reason", reason, 300)
+    same = (row.override_due, row.override_reason) == (instant, reason) and row.override_second is None
+    if row.override_first is not None and same:
+        if row.override_first == actor:
+            raise ActError("a second person must say the same; you are the first", "same_person")
+        row.override_second = actor
+    else:
+        row.override_first, row.override_second = actor, None
+        row.override_due, row.override_reason = instant, reason
+    told = {
+        "clock": str(row.id),
+        "due": wire(instant) if instant else None,
+        "reason": reason,
+        "in_force": row.override_second is not None,
+    }
+    row.override_entry = _record("clock.override", f"incident:{row.incident_id}", told, actor)
+    row.save()
+    refresh_dates(own_profile())
+    return row
+
+
+@act(Permission.OBLIGATIONS_FILING_DRAFT)
+def draft_filing(
+    *,
+    actor: Person,
+    clock: str,
+    recipient: str,
+    redactions: Sequence[dict[str, str]] = (),
+    amendment_of: str | None = None,
+) -> Filing:
+    """Render the incident's record for one recipient; the record that it was made from is kept whole beside it.
+
+    Args:
+        actor: Somebody of the own side.
+        clock: Id of the clock that asks for the report.
+        recipient: One of the recipients that the duty names.
+        redactions: Passages to leave out, each `{"field": …, "reason": …}`.
+        amendment_of: Id of the filing that this one amends.
+
+    Raises:
+        ActError: The duty names no such recipient.
+        RecordRefused: A redaction without a passage or a reason.
+    """
+    queries.require_desk(actor)
+    row = access(actor, ClockRun, id=clock)
+    assessed = row.assessment
+    names = [one["name"] for one in assessed["recipients"]]
+    if recipient not in names:
+        raise ActError(f"this duty names other recipients: {', '.join(names)}", "unknown_recipient")
+    before = access(actor, Filing, id=amendment_of) if amendment_of else None
+    if before is not None and (before.incident_id, before.obligation, before.recipient) != (
+        row.incident_id, row.obligation, recipient,
+    ):  # fmt: skip
+        raise ActError("an amendment goes to the same recipient in the same matter", "other_matter")
+    due = row.override_due if row.overridden else row.due
+    content = {
+        **incident_content(row.incident),
+        "duty": {
+            key: assessed[key]
+            for key in ("obligation", "title", "instrument_name", "citation", "grade", "words", "content")
+        },
+        "recipient": next(one for one in assessed["recipients"] if one["name"] == recipient),
+        "anchor": row.anchor,
+        "due": wire(due) if due else None,
+        "horizon": law_book().edition.horizon_statutes.isoformat(),
+        "amends": str(before.id) if before else None,
+    }
+    chosen = [{"field": one.get("field", ""), "reason": one.get("reason", "").strip()} for one in redactions]
+    redacted(content, chosen)
+    return Filing.objects.create(
+        incident=row.incident,
+        obligation=row.obligation,
+        recipient=recipient,
+        record=content,
+        record_sha256=_digest(content),
+        redactions=chosen,
+        amendment_of=before,
+        entry=_record("filing.draft", f"incident:{row.incident_id}", content, actor),
+        drafted_by=actor.email,
+        drafted_at=now(),
+    )
+
+
+def _step(row: Filing, to: FilingState, reference: str, kind: str, actor: Person) -> Filing:
+    if to not in FILING_STEPS[FilingState(row.state)]:
+        raise ActError(f"a filing that is {row.state} cannot become {to.value}", "wrong_state")
+    row.state, row.reference = to, reference.strip()[:200] or row.reference
+    told = {"filing": str(row.id), "record_sha256": row.record_sha256, "state": to.value}
+    _record(kind, f"incident:{row.incident_id}", told, actor)
+    return row
+
+
+@act(Permission.OBLIGATIONS_FILING_FILE)
+def mark_filed(*, actor: Person, filing: str, reference: str = "") -> Filing:
+    """Say that a filing went out; this program sends none itself.
+
+    Args:
+        actor: A compliance lead.
+        filing: Its id.
+        reference: Under which number the recipient keeps it.
+    """
+    queries.require_desk(actor)
+    row = _step(access(actor, Filing, id=filing), FilingState.FILED, reference, "filing.file", actor)
+    row.filed_at = now()
+    row.save()
+    return row
+
+
+@act(Permission.OBLIGATIONS_FILING_FILE)
+def acknowledge_filing(*, actor: Person, filing: str, reference: str = "") -> Filing:
+    """Say that the recipient acknowledged it; see `mark_filed`."""
+    queries.require_desk(actor)
+    row = _step(
+        access(actor, Filing, id=filing), FilingState.ACKNOWLEDGED, reference, "filing.acknowledge", actor
+    )
+    row.acknowledged_at = now()
+    row.save()
+    return row
+
+
+@act(Permission.OBLIGATIONS_FEED_MAKE)
+def make_feed(*, actor: Person, token: str, titles: bool = False) -> CalendarFeed:
+    """Open a private calendar address for oneself; the one before ends.
+
+    Args:
+        actor: Its owner.
+        token: 32 random bytes in URL-safe base64, from `new_token`; only its hash is kept.
+        titles: Whether the feed names duties and incidents; feeds leak, so by default it does not.
+    """
+    queries.require_desk(actor)
+    if len(token) < 43:
+        raise ActError("token: take one from new_token", "record_refused")
+    CalendarFeed.objects.filter(person=actor, revoked_at=None).update(revoked_at=now())
+    digest = sha256_hex(token.encode())
+    told = {"token_sha256": digest, "titles": titles}
+    return CalendarFeed.objects.create(
+        person=actor,
+        token_sha256=digest,
+        titles=titles,
+        entry=_record("feed.make", "feeds", told, actor),
+        made_at=now(),
+    )
+
+
+def new_token() -> str:
+    """A token for a private address."""
+    return secrets.token_urlsafe(32)
