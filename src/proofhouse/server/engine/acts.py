@@ -97,7 +97,9 @@ def take_turn() -> None:
 
 @contextmanager
 def one_transaction(name: str) -> Iterator[Running]:
-    """Run a block as one act: everything in it commits together."""
+    """Run a block as one act: everything in it commits together, and time never goes back from one to the next."""
+    from proofhouse.server.engine import mark
+
     if _running.get() is not None:
         raise RuntimeError(f"{name}: an act does not call another act")
     current = Running(name)
@@ -105,7 +107,9 @@ def one_transaction(name: str) -> Iterator[Running]:
     try:
         with transaction.atomic():
             take_turn()
+            mark.take_up()
             yield current
+            mark.persist()
             for wake in _after_commit:
                 transaction.on_commit(wake)
     finally:

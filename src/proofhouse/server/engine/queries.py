@@ -9,9 +9,9 @@ from proofhouse.server.accounts.gate import readable_by, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.engine.acts import question
-from proofhouse.server.engine.models import LedgerEntry, Letter, Peer, Thread
+from proofhouse.server.engine.models import Deadline, LedgerEntry, Letter, Peer, Thread
 
-for _model in (LedgerEntry, Letter, Peer, Thread):
+for _model in (Deadline, LedgerEntry, Letter, Peer, Thread):
     readable_by(_model, *Role)
 
 
