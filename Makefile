@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 HOUSE ?= house
 
-.PHONY: help setup demo up test test-all lint bench frontend lock
+.PHONY: help setup demo up test test-all test-pg lint bench frontend lock
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -21,6 +21,9 @@ test: setup lint  ## what every change must pass
 
 test-all: setup lint  ## with the slow suites
 	@$(PY) -m pytest -n 2 --cov --cov-report=term:skip-covered
+
+test-pg: setup  ## the suite against a PostgreSQL server of its own, installed where it is missing
+	@scripts/postgres $(PY) -m pytest -n 2 -m "not slow"
 
 lint: setup  ## style, types, import contracts
 	@.venv/bin/ruff check src tests benchmarks

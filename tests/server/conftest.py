@@ -11,7 +11,7 @@ import pytest
 from pytest_django import Settings
 
 from proofhouse.attest import Signer
-from proofhouse.server.engine import acts, effects, keys, post, record
+from proofhouse.server.engine import acts, deadlines, effects, keys, post, record
 from proofhouse.server.house import Desk, House, create_house
 from server.makers import Correspondent
 
@@ -19,6 +19,7 @@ _REGISTRIES: tuple[Any, ...] = (
     acts.ACTS,
     acts.QUESTIONS,
     acts._after_commit,
+    deadlines._HANDLERS,
     effects._EFFECTS,
     post._HANDLERS,
 )

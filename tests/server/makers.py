@@ -364,6 +364,8 @@ def make_world() -> World:
     ReleaseKey.objects.create(vendor=peer, public_key=[], told_at=now())
     Export.objects.create(peer=peer, sha256="7" * 64, entry=make_entry("export.make"), made_at=now())
     DoneAct.objects.create(key="demo/1", act="reviews.inquire", value=None)
+    engine.Deadline.objects.create(kind="review.window", case=inquiry.case, due_at=now() + timedelta(days=1))
+    engine.HighWater.objects.create(at=now())
     engine.Letter.objects.create(
         digest="8" * 64,
         direction="received",

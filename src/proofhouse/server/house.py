@@ -44,6 +44,7 @@ class House:
         desks: The desks that are switched on.
         address: Origin of its web server, for instance `http://localhost:8101`.
         demo: Whether its keys are demonstration keys and sign-in by click is offered.
+        database_url: `database` of `house.toml`, for instance `postgresql://user@host/name`; empty for the SQLite file.
     """
 
     directory: Path
@@ -52,6 +53,7 @@ class House:
     desks: frozenset[Desk]
     address: str
     demo: bool
+    database_url: str = ""
 
     @property
     def database(self) -> Path:
@@ -179,6 +181,7 @@ def load_house(directory: Path) -> House:
             desks=frozenset(Desk(desk) for desk in fields["desks"]),
             address=str(fields["address"]),
             demo=bool(fields["demo"]),
+            database_url=str(fields.get("database", "")),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise HouseError(f"{file}: {type(error).__name__}: {error}") from None

@@ -7,6 +7,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from proofhouse.server.database import default_database
 from proofhouse.server.house import current_house
 
 HOUSE = current_house()
@@ -73,20 +74,7 @@ TEMPLATES: list[dict[str, Any]] = [
     }
 ]
 
-DATABASES: dict[str, dict[str, Any]] = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": str(HOUSE.database) if HOUSE else ":memory:",
-        "OPTIONS": {
-            # A legal record must survive a power cut: FULL, and writers queue instead of failing.
-            "transaction_mode": "IMMEDIATE",
-            "init_command": (
-                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=30000; "
-                "PRAGMA foreign_keys=ON;"
-            ),
-        },
-    }
-}
+DATABASES: dict[str, dict[str, Any]] = {"default": default_database(HOUSE)}
 
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]

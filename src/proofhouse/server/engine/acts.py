@@ -23,7 +23,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from proofhouse.server.accounts.permissions import Permission
 
@@ -79,16 +79,37 @@ def after_commit(wake: Callable[[], None]) -> None:
     _after_commit.append(wake)
 
 
+_TURN = 0x70726F6F66
+"""Key of the advisory lock by which PostgreSQL lets acts commit one after another ("proof")."""
+
+
+def take_turn() -> None:
+    """Wait for the other acts of this house; the turn lasts until the transaction ends.
+
+    An act reads a state and then changes it: the next sequence number of a thread, whether a key was used, whether a
+    window is open. SQLite gives the write lock to each transaction as it begins. PostgreSQL does not, so that two acts
+    could read the same state; there they queue for one lock. Acts are short, and readers never wait.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_TURN])
+
+
 @contextmanager
 def one_transaction(name: str) -> Iterator[Running]:
-    """Run a block as one act: everything in it commits together."""
+    """Run a block as one act: everything in it commits together, and time never goes back from one to the next."""
+    from proofhouse.server.engine import mark
+
     if _running.get() is not None:
         raise RuntimeError(f"{name}: an act does not call another act")
     current = Running(name)
     token = _running.set(current)
     try:
         with transaction.atomic():
+            take_turn()
+            mark.take_up()
             yield current
+            mark.persist()
             for wake in _after_commit:
                 transaction.on_commit(wake)
     finally:
@@ -138,6 +159,7 @@ def do_once(name: str, key: str, arguments: Mapping[str, Any], plain: Callable[[
     from proofhouse.server.engine.models import DoneAct
 
     with transaction.atomic():
+        take_turn()
         done = DoneAct.objects.filter(key=key).first()
         if done is None:
             value = plain(ACTS[name](**arguments))

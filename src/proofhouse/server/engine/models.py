@@ -110,3 +110,39 @@ class Letter(models.Model):
                 fields=["thread", "direction", "sequence"], name="one_letter_per_place_in_a_thread"
             )
         ]
+
+
+class HighWater(models.Model):
+    """The latest instant at which this house did anything; one row (see `engine.clock`)."""
+
+    at = models.DateTimeField()
+
+
+class Deadline(models.Model):
+    """Something that falls due. It changes in the transaction of the act that moves it, and fires exactly once."""
+
+    class State(models.TextChoices):
+        """A deadline never leaves the last two."""
+
+        PENDING = "pending"
+        FIRED = "fired"
+        CANCELLED = "cancelled"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    kind = models.CharField(max_length=40)
+    case = models.CharField(max_length=64)
+    due_at = models.DateTimeField()
+    version = models.PositiveIntegerField(default=1)
+    state = models.CharField(max_length=9, choices=State.choices, default=State.PENDING)
+    settled_at = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    problem = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["due_at", "id"]
+        indexes = [models.Index(fields=["state", "due_at"])]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "case"], condition=models.Q(state="pending"), name="one_pending_deadline"
+            )
+        ]

@@ -11,12 +11,12 @@ from proofhouse.server.accounts.gate import readable_by, rule, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.engine.acts import question
-from proofhouse.server.engine.models import LedgerEntry, Letter, Peer, Thread
+from proofhouse.server.engine.models import Deadline, LedgerEntry, Letter, Peer, Thread
 
 OWN_AFFAIRS = "obligations:"
 """Ledger cases of the obligations desk; its rows say more than the rest of a house may know."""
 
-for _model in (Letter, Peer, Thread):
+for _model in (Deadline, Letter, Peer, Thread):
     readable_by(_model, *Role)
 
 

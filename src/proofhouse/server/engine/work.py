@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The house's standing work: give ledger entries their receipts, then let the letters that waited go out.
+"""The house's standing work: fire what is due, give ledger entries their receipts, let the letters that waited go out.
 
 One thread of the house process does it, woken by each act and otherwise twice a second. Everything it does starts from
 rows, so a killed house goes on where it stood.
@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 
 from django.db import close_old_connections
 
-from proofhouse.server.engine import acts, effects, post, record
+from proofhouse.server.engine import acts, deadlines, effects, mark, post, record
 
 logger = logging.getLogger(__name__)
 
 IDLE_S = 0.5
+MINUTE_S = 60.0
 HOUR_S = 3600.0
 
 _wake = threading.Event()
@@ -32,11 +33,17 @@ def each_hour(duty: Callable[[], None]) -> Callable[[], None]:
 
 
 def round_of_work() -> None:
-    """One round: receipts, then what they bring into force, then letters. Trouble in one part stops no other."""
-    _try_each([record.collect_receipts, effects.bring_about, post.deliver_queued])
+    """One round: what is due, receipts, what they bring into force, letters. Trouble in one part stops no other."""
+    _try_each([deadlines.sweep, record.collect_receipts, effects.bring_about, post.deliver_queued])
 
 
-def _try_each(parts: Sequence[Callable[[], None]]) -> None:
+def tick() -> None:
+    """Persist the time of a house in which nobody does anything, so that its mark is never much behind."""
+    with acts.one_transaction("engine.tick"):
+        pass
+
+
+def _try_each(parts: Sequence[Callable[[], object]]) -> None:
     for part in parts:
         try:
             part()
@@ -45,12 +52,16 @@ def _try_each(parts: Sequence[Callable[[], None]]) -> None:
 
 
 def _work() -> None:
+    mark.take_up()
     record.heal()
-    due_s = time.monotonic()
+    due_s = minute_s = time.monotonic()
     while True:
         if time.monotonic() >= due_s:
             _try_each(_hourly)
             due_s = time.monotonic() + HOUR_S
+        if time.monotonic() >= minute_s:
+            _try_each([tick])
+            minute_s = time.monotonic() + MINUTE_S
         _wake.wait(IDLE_S)
         _wake.clear()
         round_of_work()

@@ -12,13 +12,18 @@ from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission
 from proofhouse.server.engine.acts import ActError, act
 from proofhouse.server.engine.clock import now, wire
+from proofhouse.server.engine.deadlines import cancel_deadline, on_deadline, set_deadline
 from proofhouse.server.engine.ids import uuid7
+from proofhouse.server.engine.models import Deadline
 from proofhouse.server.engine.post import Received, on_letter, send, start_thread
 from proofhouse.server.engine.record import allot_number, record
 from proofhouse.server.exams.models import ExamStatement, Seal
 from proofhouse.server.house import this_house
 from proofhouse.server.reviews.models import Agreement, Determination, Inquiry, RegisterEntry, Window
 from proofhouse.server.reviews.rules import Basis, InquiryState, label_for, step, window_end
+
+WINDOW_END = "review.window"
+"""The kind of the deadline at which a window runs out."""
 
 WIRE_LABELS = {
     "covered": "covered-frontier-model",
@@ -299,6 +304,7 @@ def open_window(*, actor: Person, inquiry: str, days: int) -> Window:
         {"opens_at": wire(opens_at), "closes_at": wire(closes_at), "seal": str(seal.id), "by": actor.email},
     )
     window = Window.objects.create(inquiry=case, opens_at=opens_at, closes_at=closes_at, entry=entry)
+    set_deadline(WINDOW_END, case.case, closes_at)
     send(
         "window-opened",
         case.thread,
@@ -326,15 +332,28 @@ def open_window(*, actor: Person, inquiry: str, days: int) -> Window:
 def close_window(*, actor: Person, inquiry: str) -> Window:
     """Close the window because the work is done; no finding is implied."""
     case = access(actor, Inquiry, id=inquiry)
-    window = case.window
+    cancel_deadline(WINDOW_END, case.case)
+    return _close(case.window, "work-done", actor.email)
+
+
+@on_deadline(WINDOW_END)
+def close_window_at_its_end(deadline: Deadline) -> None:
+    """The window has run out: it is closed, and that is all that follows (EO 14409 §3(c))."""
+    window = Window.objects.select_related("inquiry__thread").get(inquiry__case=deadline.case)
+    if window.inquiry.state == InquiryState.ACCESS_OPEN:
+        _close(window, "term-ended", "deadline")
+
+
+def _close(window: Window, reason: str, by: str) -> Window:
+    case = window.inquiry
     _move(case, InquiryState.CLOSED)
     window.closed_at = now()
     window.save(update_fields=["closed_at"])
-    record("window.close", case.case, {"window": str(window.id), "reason": "work-done", "by": actor.email})
+    record("window.close", case.case, {"window": str(window.id), "reason": reason, "by": by})
     send(
         "window-closed",
         case.thread,
-        {"window": str(window.id), "closed_at": wire(window.closed_at), "reason": "work-done"},
+        {"window": str(window.id), "closed_at": wire(window.closed_at), "reason": reason},
     )
     return window
 
