@@ -8,6 +8,9 @@ director publishes only after the ledger's receipt for `release.authorise` is th
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -93,12 +96,25 @@ def open_repositories(*, actor: Person) -> None:
         ring = _ring("image")
         for role, count in (("root", 3), ("targets", 3), ("groups", 1), ("snapshot", 1), ("timestamp", 1)):
             ring.ensure(role, count, demo=demo)
-        ImageRepository.create(_repository("image"), ring, now=now(), groups=GROUPS)
+        with _whole("image") as directory:
+            ImageRepository.create(directory, ring, now=now(), groups=GROUPS)
     if not _repository("director").exists():
         ring = _ring("director")
         for role, count in (("root", 3), ("targets", 1), ("snapshot", 1), ("timestamp", 1)):
             ring.ensure(role, count, demo=demo)
-        DirectorRepository.create(_repository("director"), AUDIENCE, ring, now=now())
+        with _whole("director") as directory:
+            DirectorRepository.create(directory, AUDIENCE, ring, now=now())
+
+
+@contextmanager
+def _whole(name: str) -> Iterator[Path]:
+    """Where to lay out a new repository: it takes its place when it is complete, whenever the house is killed."""
+    scratch: Path = this_house().work / f"new-{name}"
+    if scratch.exists():
+        shutil.rmtree(scratch)
+    yield scratch
+    _repository(name).parent.mkdir(parents=True, exist_ok=True)
+    scratch.rename(_repository(name))
 
 
 @each_hour
