@@ -191,7 +191,7 @@ class Stage:
             told = []
             for line in process.stderr or ():
                 told.append(line)
-                if say is not None:
+                if say is not None and not line.startswith("Error: "):
                     say(line.strip())
             code = process.wait()
             printed.seek(0)
