@@ -15,7 +15,7 @@ from proofhouse.attest import Signer, sha256_hex
 from proofhouse.law import FactSet, assessment_record
 from proofhouse.ledger import leaf
 from proofhouse.letters import LETTER_TYPES, Enclosure, Introduction, Letter, seal
-from proofhouse.server.accounts.models import Membership, Person
+from proofhouse.server.accounts.models import Membership, Organisation, Person
 from proofhouse.server.accounts.permissions import ROLE_PERMISSIONS, Permission, Role
 from proofhouse.server.advisories.models import Advisory
 from proofhouse.server.cases.models import Case, Patch, Report, ValidationRun
@@ -40,13 +40,25 @@ TERMS = next(spec for spec in LETTER_TYPES.values() if spec.name == "agreement")
 _numbers = itertools.count(1)
 
 
-def make_person(*roles: Role, active: bool = True) -> Person:
-    """Somebody with exactly these roles."""
+def make_organisation(name: str = "", *, own: bool = False, **fields: Any) -> Organisation:
+    """An organisation without a house, hosted here; `own` gives the one that runs this house."""
+    if own:
+        fields = {"name": "office", "title": "Review Office"}
+        return Organisation.objects.get_or_create(own=True, defaults=fields)[0]
+    name = name or f"organisation-{next(_numbers)}"
+    return Organisation.objects.create(**{"name": name, "title": name.title(), "made_at": now(), **fields})
+
+
+def make_person(*roles: Role, active: bool = True, organisation: Organisation | None = None) -> Person:
+    """Somebody with exactly these roles, in the house's own organisation if no other is named."""
     number = next(_numbers)
     person = Person.objects.create(
         email=f"person{number}@office.example", name=f"Person {number}", is_active=active
     )
-    Membership.objects.bulk_create([Membership(person=person, role=role) for role in roles])
+    where = organisation or make_organisation(own=True)
+    Membership.objects.bulk_create(
+        [Membership(person=person, organisation=where, role=role) for role in roles]
+    )
     return person
 
 

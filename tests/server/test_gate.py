@@ -26,6 +26,7 @@ OWN = frozenset({Role.COMPLIANCE, Role.DEVELOPER, Role.OPERATOR})
 
 READERS: dict[str, frozenset[Role]] = {
     "accounts.Membership": NOBODY,
+    "accounts.Organisation": NOBODY,
     "accounts.Person": NOBODY,
     "advisories.Advisory": frozenset({Role.COORDINATOR}),
     "cases.Case": frozenset({Role.COORDINATOR, Role.MAINTAINER}),

@@ -84,9 +84,10 @@ def prepare_database(house: House) -> None:
     from django.core.management import call_command
     from django.db import transaction
 
-    from proofhouse.server.accounts.models import Membership, Person
+    from proofhouse.server.accounts.models import Membership, Person, own_organisation
 
     call_command("migrate", interactive=False, verbosity=0)
+    organisation = own_organisation()
     waiting = house.directory / PEOPLE
     if not waiting.exists():
         return
@@ -97,6 +98,9 @@ def prepare_database(house: House) -> None:
                 person.set_unusable_password()
                 person.save(update_fields=["password"])
                 Membership.objects.bulk_create(
-                    [Membership(person=person, role=role) for role in entry["roles"]]
+                    [
+                        Membership(person=person, organisation=organisation, role=role)
+                        for role in entry["roles"]
+                    ]
                 )
     waiting.unlink()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People of this house and the roles that they hold."""
+"""People who work in this house, the organisations that they belong to, and the roles that they hold there."""
 
 from __future__ import annotations
 
@@ -10,6 +10,33 @@ from django.db import models
 
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.engine.ids import uuid7
+from proofhouse.server.house import this_house
+
+
+class Organisation(models.Model):
+    """The organisation that runs this house, or one without a house that works at a desk here."""
+
+    name = models.SlugField(primary_key=True, max_length=31)
+    title = models.CharField(max_length=120)
+    own = models.BooleanField(default=False)
+    contact = models.EmailField(blank=True)
+    made_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["own"], condition=models.Q(own=True), name="one_own_organisation")
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+def own_organisation() -> Organisation:
+    """The organisation that runs this house, under the name and title of `house.toml`; entered when first asked for."""
+    house = this_house()
+    own, _ = Organisation.objects.get_or_create(own=True, defaults={"name": house.name, "title": house.title})
+    return own
 
 
 class PersonManager(BaseUserManager["Person"]):
@@ -37,15 +64,26 @@ class Person(AbstractBaseUser):
 
     @property
     def roles(self) -> frozenset[Role]:
-        """The roles that the person holds now."""
-        return frozenset(Role(role) for role in self.memberships.values_list("role", flat=True))
+        """The roles that the person holds now in the organisation that runs this house."""
+        held = self.memberships.filter(organisation__own=True)
+        return frozenset(Role(role) for role in held.values_list("role", flat=True))
+
+    @property
+    def organisations(self) -> models.QuerySet[Organisation]:
+        """The organisations without a house of their own that the person works for here."""
+        return Organisation.objects.filter(own=False, memberships__person=self).distinct()
 
 
 class Membership(models.Model):
-    """One role of one person."""
+    """One role of one person in one organisation."""
 
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="memberships")
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="memberships")
     role = models.CharField(max_length=16, choices=[(role.value, role.value) for role in Role])
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["person", "role"], name="one_membership_per_role")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["person", "organisation", "role"], name="one_membership_per_organisation_and_role"
+            )
+        ]
