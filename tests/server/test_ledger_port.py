@@ -217,6 +217,26 @@ def test_an_effect_that_fails_is_tried_again_and_stops_no_letter(house: House, d
     assert len(tries) == 2
 
 
+def test_an_effect_that_keeps_failing_is_named_on_its_entry_and_keeps_no_other_back(
+    house: House, do: Any
+) -> None:
+    seen: list[str] = []
+
+    def only_the_second(entry: LedgerEntry) -> None:
+        if entry.id == first.id:
+            raise OSError("no space left")
+        seen.append(str(entry.id))
+
+    when_in_force("inquiry.send")(only_the_second)
+    first, second = do(2)
+    collect_receipts()
+    bring_about()
+    bring_about()
+    assert seen == [str(second.id)]
+    first.refresh_from_db()
+    assert (first.effected, first.problem) == (False, "OSError: no space left")
+
+
 def test_an_effect_whose_mark_was_lost_in_a_crash_runs_again(house: House, do: Any) -> None:
     seen: list[int] = []
     when_in_force("inquiry.send")(lambda entry: seen.append(1))

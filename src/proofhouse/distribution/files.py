@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +22,9 @@ def fsync_directory(directory: Path) -> None:
 def write_atomically(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Put `content` at `path` so that a reader or a crash sees the old file or the new one, nothing between.
 
+    One writer at a time: the callers hold the lock of what they write in. What a killed writer leaves beside the
+    file, its successor writes over.
+
     Args:
         path: where the file is to be; parent directories are made.
         content: the whole file.
@@ -32,17 +34,18 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o644) -> None:
         OSError: the file cannot be written (no space, no permission); `path` is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    part = path.with_name(f".{path.name}.new")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
+            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        part.replace(path)
     except BaseException:
         with suppress(FileNotFoundError):
-            Path(temporary).unlink()
+            part.unlink()
         raise
     fsync_directory(path.parent)
 

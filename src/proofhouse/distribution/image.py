@@ -129,6 +129,8 @@ class ImageRepository(Repository):
     def add_vendor(self, vendor: str, keys: Sequence[Key], *, now: datetime, threshold: int = 1) -> str:
         """Delegate a vendor's paths to the vendor's own keys; calling again replaces keys and threshold.
 
+        What is delegated so already is left alone, version and all, so that a caller that was killed may repeat it.
+
         Args:
             vendor: the vendor's slug.
             keys: the vendor's public keys; the private halves never come here.
@@ -153,9 +155,12 @@ class ImageRepository(Repository):
             delegations = signed.delegations
             if delegations is None or delegations.roles is None:
                 raise RepositoryBroken(f"group {group} has no delegations")
-            delegations.roles[role] = DelegatedRole(
+            wanted = DelegatedRole(
                 role, [key.keyid for key in keys], threshold, True, [vendor_pattern(group, vendor)]
             )
+            if delegations.roles.get(role) == wanted:
+                return role
+            delegations.roles[role] = wanted
             used = {keyid for known in delegations.roles.values() for keyid in known.keyids}
             delegations.keys.update({key.keyid: key for key in keys})
             delegations.keys = {keyid: key for keyid, key in delegations.keys.items() if keyid in used}
@@ -172,6 +177,14 @@ class ImageRepository(Repository):
         role = vendor_role(self.vendor_group(vendor), vendor)
         version = self.snapshot_version(role)
         return (self.metadata_directory / f"{version}.{role}.json").read_bytes() if version else None
+
+    def names(self, vendor: str, path: str, sha256: str) -> bool:
+        """Whether the vendor's published role names a path with these bytes."""
+        role = vendor_role(self.vendor_group(vendor), vendor)
+        if not self.snapshot_version(role):
+            return False
+        target = self._targets(role).signed.targets.get(path)
+        return target is not None and target.hashes["sha256"] == sha256
 
     def accept_vendor_metadata(
         self, vendor: str, metadata: bytes, target: bytes | None, *, now: datetime

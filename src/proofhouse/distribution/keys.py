@@ -7,7 +7,6 @@ P-256 rather than Ed25519, because tokens, cloud key services and FIPS modules h
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from proofhouse.distribution._tuf import CryptoSigner, Key
 from proofhouse.distribution.errors import KeyRefused
-from proofhouse.distribution.files import fsync_directory
+from proofhouse.distribution.files import exclusive, write_atomically
 
 _DEMO_LINE: Final = "# proofhouse demo key: worth nothing\n"
 
@@ -53,20 +52,16 @@ class KeyRing:
         made = []
         for _ in range(count):
             signer = CryptoSigner.generate_ecdsa()
-            path = directory / f"{signer.public_key.keyid[:16]}.pem"
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write((_DEMO_LINE if demo else "").encode() + signer.private_bytes)
-                file.flush()
-                os.fsync(file.fileno())
+            content = (_DEMO_LINE if demo else "").encode() + signer.private_bytes
+            write_atomically(directory / f"{signer.public_key.keyid[:16]}.pem", content, 0o600)
             made.append(signer)
-        fsync_directory(directory)
         return made
 
     def ensure(self, role: str, count: int = 1, *, demo: bool = False) -> list[CryptoSigner]:
-        """The role's signers, after making as many as are missing to `count`."""
-        present = len(list((self.directory / role).glob("*.pem")))
-        self.create(role, max(0, count - present), demo=demo)
+        """The role's signers, after making as many as are missing to `count`; two callers at once make them once."""
+        with exclusive(self.directory / f".{role}.lock"):
+            present = len(list((self.directory / role).glob("*.pem")))
+            self.create(role, max(0, count - present), demo=demo)
         return self.signers(role)
 
     def signers(self, role: str) -> list[CryptoSigner]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,20 +50,23 @@ def sign_publication(url: str, content: bytes, signer: Signer) -> Envelope:
 def replace_atomically(path: Path, content: bytes) -> None:
     """Write a file so that readers see the old bytes or the new ones, never a part; mode 0644.
 
+    One writer at a time. What a killed writer leaves beside the file, its successor writes over.
+
     Raises:
         OSError: The directory cannot be written or the disk is full; the old file is still there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as new:
-        try:
+    part = path.with_name(f".{path.name}.new")
+    try:
+        with part.open("wb") as new:
             new.write(content)
             new.flush()
-            os.fsync(new.fileno())
             os.fchmod(new.fileno(), 0o644)
-            Path(new.name).replace(path)
-        except BaseException:
-            Path(new.name).unlink(missing_ok=True)
-            raise
+            os.fsync(new.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _refuse_unpublishable(advisories: Sequence[AdvisoryContent]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from pathlib import Path
 
 from proofhouse.attest import sha256_hex
@@ -20,20 +21,45 @@ def _path(digest: str) -> Path:
     return root / "sha256" / digest[:2] / digest
 
 
+def _unfinished() -> Path:
+    root: Path = this_house().blobs
+    return root / "unfinished"
+
+
 def put_blob(content: bytes) -> str:
-    """Store bytes durably; returns their SHA-256. Storing the same bytes again changes nothing."""
+    """Store bytes durably; returns their SHA-256. Storing the same bytes again changes nothing.
+
+    A row that names a blob is committed after this returned, so that no row ever names bytes that a crash took.
+    """
     digest = sha256_hex(content)
     path = _path(digest)
     if path.exists():
         return digest
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{digest}.{os.getpid()}")
-    with temporary.open("wb") as file:
+    _unfinished().mkdir(exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=_unfinished(), delete=False) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    temporary.replace(path)
+    Path(file.name).replace(path)
+    for directory in (path.parent, path.parent.parent):
+        _flush(directory)
     return digest
+
+
+def _flush(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def clear_unfinished() -> None:
+    """Take away what a killed process had begun to write; for the start of the house, before anybody writes."""
+    if _unfinished().exists():
+        for file in _unfinished().iterdir():
+            file.unlink()
 
 
 def get_blob(digest: str) -> bytes:

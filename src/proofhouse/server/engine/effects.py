@@ -7,9 +7,12 @@ verified, at least once, so it must be idempotent.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from proofhouse.server.engine.models import LedgerEntry
+
+logger = logging.getLogger(__name__)
 
 Effect = Callable[[LedgerEntry], None]
 
@@ -29,10 +32,21 @@ def when_in_force(kind: str) -> Callable[[Effect], Effect]:
 
 
 def bring_about() -> None:
-    """Run the effects of all entries that came into force."""
-    for entry in LedgerEntry.objects.filter(effected=False).exclude(receipt=""):
-        effect = _EFFECTS.get(entry.kind)
-        if effect is not None:
-            effect(entry)
-        entry.effected = True
-        entry.save(update_fields=["effected"])
+    """Run the effects of all entries that came into force, in the order of the acts.
+
+    One that fails is noted on its entry and tried again in the next round; it keeps no other back.
+    """
+    waiting = LedgerEntry.objects.filter(effected=False).exclude(receipt="")
+    waiting.exclude(kind__in=_EFFECTS).update(effected=True)
+    for entry in waiting.filter(kind__in=_EFFECTS):
+        try:
+            _EFFECTS[entry.kind](entry)
+        except Exception as failed:
+            problem = f"{type(failed).__name__}: {failed}"[:300]
+            if problem != entry.problem:
+                logger.exception("the effect of %s in %s failed; it is tried again", entry.kind, entry.case)
+                entry.problem = problem
+                entry.save(update_fields=["problem"])
+            continue
+        entry.effected, entry.problem = True, ""
+        entry.save(update_fields=["effected", "problem"])

@@ -24,6 +24,8 @@ class LedgerEntry(models.Model):
     log_index = models.BigIntegerField(null=True, unique=True)
     receipt = models.TextField(blank=True)
     effected = models.BooleanField(default=False)
+    problem = models.CharField(max_length=300, blank=True)
+    """What kept its effect from being brought about at the last try."""
 
     class Meta:
         ordering = ["id"]

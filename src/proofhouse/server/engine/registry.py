@@ -39,11 +39,13 @@ LEDGER_KINDS = frozenset(
         "release.sign",
         "report.receive",
         "report.send",
+        "repositories.open",
         "sbom.receive",
         "sbom.send",
         "seal.receive",
         "statement.accept",
         "validation.accept",
+        "vendor.enrol",
         "window.close",
         "window.open",
     }

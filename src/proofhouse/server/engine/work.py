@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from django.db import close_old_connections
 
-from proofhouse.server.engine import acts, deadlines, effects, mark, post, record
+from proofhouse.server.engine import acts, blobs, deadlines, effects, mark, post, record
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ def _try_each(parts: Sequence[Callable[[], object]]) -> None:
 
 def _work() -> None:
     mark.take_up()
+    blobs.clear_unfinished()
     record.heal()
     due_s = minute_s = time.monotonic()
     while True:

@@ -57,8 +57,10 @@ class Agent(models.Model):
 
 
 class ReleaseKey(models.Model):
-    """Which TUF key a vendor signs with, as the clearinghouse was told."""
+    """Which TUF key a vendor signs with, as the clearinghouse was told; delegated to once its receipt is there."""
 
     vendor = models.OneToOneField(Peer, on_delete=models.PROTECT, primary_key=True)
     public_key = models.JSONField()
     told_at = models.DateTimeField()
+    entry = models.OneToOneField(LedgerEntry, null=True, on_delete=models.PROTECT, related_name="+")
+    """Empty only where a vendor was enrolled before enrolments were recorded."""

@@ -9,7 +9,7 @@ from typing import Any
 from proofhouse.server.accounts.gate import readable_by, require, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission, Role
-from proofhouse.server.engine.acts import question
+from proofhouse.server.engine.acts import ActError, question
 from proofhouse.server.engine.record import trust_policy
 from proofhouse.server.house import this_house
 from proofhouse.server.releases.models import Acknowledgement, Release
@@ -17,6 +17,7 @@ from proofhouse.server.releases.services import (
     AUDIENCE,
     director_repository,
     image_repository,
+    repositories_published,
     vendor_key_records,
 )
 
@@ -58,8 +59,14 @@ def release_keys(*, actor: Person) -> list[dict[str, Any]]:
 
 @question
 def agent_trust(*, actor: Person) -> dict[str, Any]:
-    """What a member pins in its agent: both repositories' first roots and the ledger policy, as files in base64."""
+    """What a member pins in its agent: both repositories' first roots and the ledger policy, as files in base64.
+
+    Raises:
+        ActError: The repositories are not published yet.
+    """
     require(actor, Permission.RELEASES_PATCH_DIRECT)
+    if not repositories_published():
+        raise ActError("the repositories are not open; open them and wait for the receipt", "not_in_force")
     files = {
         "director-root.json": director_repository().root_bytes(),
         "image-root.json": image_repository().root_bytes(),

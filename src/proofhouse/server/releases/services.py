@@ -38,7 +38,8 @@ from proofhouse.distribution import (
     new_item_id,
     sign_vendor_release,
 )
-from proofhouse.distribution.paths import group_of
+from proofhouse.distribution.files import fsync_directory
+from proofhouse.distribution.paths import group_of, vendor_role
 from proofhouse.distribution.rings import RINGS
 from proofhouse.ledger import Leaf, Receipt
 from proofhouse.server.accounts.gate import access
@@ -88,9 +89,21 @@ def director_repository() -> DirectorRepository:
     return DirectorRepository(_repository("director"), _ring("director"))
 
 
+def repositories_published() -> bool:
+    """Whether both repositories are there; they are once the entry that opened them is in force."""
+    return _repository("image").exists() and _repository("director").exists()
+
+
 @act(Permission.RELEASES_PATCH_DIRECT)
 def open_repositories(*, actor: Person) -> None:
-    """Create both repositories with their keys; done once, it changes nothing afterwards."""
+    """Open both repositories; done once, it changes nothing afterwards. They appear with the ledger's receipt."""
+    if not LedgerEntry.objects.filter(kind="repositories.open").exists():
+        record("repositories.open", f"repositories:{AUDIENCE}", {"audience": AUDIENCE, "by": actor.email})
+
+
+@when_in_force("repositories.open")
+def lay_out_repositories(entry: LedgerEntry) -> None:
+    """Make the keys and the two empty repositories; each appears whole, whenever the house is killed."""
     demo = this_house().demo
     if not _repository("image").exists():
         ring = _ring("image")
@@ -113,14 +126,16 @@ def _whole(name: str) -> Iterator[Path]:
     if scratch.exists():
         shutil.rmtree(scratch)
     yield scratch
-    _repository(name).parent.mkdir(parents=True, exist_ok=True)
-    scratch.rename(_repository(name))
+    place = _repository(name)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    scratch.rename(place)
+    fsync_directory(place.parent)
 
 
 @each_hour
 def renew_repositories() -> None:
     """Sign snapshot and timestamp anew well before they expire, so that agents never take silence for a freeze."""
-    if _repository("director").exists():
+    if repositories_published():
         image_repository().renew(now())
         director_repository().renew(now())
 
@@ -129,17 +144,44 @@ def renew_repositories() -> None:
 def enrol_vendor(*, actor: Person, vendor: str, keys: list[dict[str, Any]]) -> dict[str, str]:
     """Delegate a vendor's paths to the vendor's own keys, which its maintainer handed over in person.
 
+    The delegation is published with the ledger's receipt. Enrolling a vendor again replaces its keys.
+
     Args:
         actor: A coordinator.
         vendor: Name of the vendor's house.
         keys: TUF public key records.
+
+    Raises:
+        ActError: Nobody introduced that house, or the repositories were not opened.
+        KeyRefused: A record is no TUF public key.
     """
     peer = Peer.objects.filter(name=vendor).first()
     if peer is None:
         raise ActError(f"no house called {vendor} was introduced to us", "unknown_house")
-    role = image_repository().add_vendor(vendor, keys_from_records(keys), now=now())
-    ReleaseKey.objects.update_or_create(vendor=peer, defaults={"public_key": keys, "told_at": now()})
+    opened = LedgerEntry.objects.filter(kind="repositories.open").exists()
+    if not opened and not repositories_published():
+        raise ActError("open the repositories first", "no_repositories")
+    known = keys_from_records(keys)
+    if not known:
+        raise ActError("hand over at least one key of the vendor", "no_key")
+    role = vendor_role(group_of(vendor, GROUPS), vendor)
+    entry = record(
+        "vendor.enrol",
+        f"repositories:{AUDIENCE}",
+        {"vendor": vendor, "role": role, "keys": sorted(key.keyid for key in known), "by": actor.email},
+    )
+    ReleaseKey.objects.update_or_create(
+        vendor=peer, defaults={"public_key": keys, "told_at": now(), "entry": entry}
+    )
     return {"role": role}
+
+
+@when_in_force("vendor.enrol")
+def delegate_to_vendor(entry: LedgerEntry) -> None:
+    """Publish the delegation; keys that were replaced meanwhile are left to the entry that replaced them."""
+    enrolled = ReleaseKey.objects.filter(entry=entry).first()
+    if enrolled is not None:
+        image_repository().add_vendor(enrolled.vendor_id, keys_from_records(enrolled.public_key), now=now())
 
 
 @act(Permission.RELEASES_PATCH_SIGN)
@@ -214,17 +256,15 @@ def direct_patch(*, actor: Person, advisory: str) -> Release:
         advisory: Public number of the advisory that the patch answers.
 
     Raises:
-        ActError: The vendor has signed no patch, or another patch than the one that was proved.
+        ActError: The vendor is not enrolled, has signed no patch, or another patch than the one that was proved.
     """
     row = access(actor, Advisory, number=advisory)
     case = row.case
     if case.thread is None:
         raise ActError("no vendor was told of this case yet", "no_vendor")
-    request = (
-        case.thread.letters.filter(type="release-request", direction="received").last()
-        if case.thread
-        else None
-    )
+    if not ReleaseKey.objects.filter(vendor=case.thread.peer).exists():
+        raise ActError("enrol the vendor's key first; nobody could take its patch", "not_enrolled")
+    request = case.thread.letters.filter(type="release-request", direction="received").last()
     if request is None:
         raise ActError("the vendor has not signed a patch for this case yet", "not_signed")
     target = request.body["targets"][0]
@@ -268,7 +308,7 @@ def publish_release(entry: LedgerEntry) -> None:
     if director.manifest.item(row.item) is None:
         request = _request_of(row)
         image = image_repository()
-        if image.vendor_metadata(row.vendor_id) != request.enclosures[METADATA_NAME]:
+        if not image.names(row.vendor_id, row.path, row.sha256):
             content = request.enclosures[request.body["content"]]
             image.accept_vendor_metadata(row.vendor_id, request.enclosures[METADATA_NAME], content, now=now())
         target = {"path": row.path, "sha256": row.sha256, "size_bytes": row.length_bytes}
@@ -287,9 +327,10 @@ def _request_of(row: Release) -> Received:
     thread = Advisory.objects.select_related("case__thread").get(number=row.advisory).case.thread
     if thread is None:
         raise ActError("the case of this release has no thread with its vendor", "no_vendor")
-    return Received.reopen(
-        thread.letters.filter(type="release-request", direction="received").latest("sequence")
-    )
+    for letter in thread.letters.filter(type="release-request", direction="received").order_by("-sequence"):
+        if letter.body["targets"][0]["path"] == row.path:
+            return Received.reopen(letter)
+    raise ActError("the signed patch of this release is in none of the vendor's letters", "not_signed")
 
 
 # --- the member's side ------------------------------------------------------------------------------------------------
