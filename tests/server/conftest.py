@@ -12,6 +12,8 @@ from pytest_django import Settings
 
 from proofhouse.attest import Signer
 from proofhouse.server.engine import acts, deadlines, effects, keys, post, record
+from proofhouse.server.engine.jobs import port
+from proofhouse.server.engine.jobs.eager import Eager
 from proofhouse.server.house import Desk, House, create_house
 from server.makers import Correspondent
 
@@ -21,6 +23,7 @@ _REGISTRIES: tuple[Any, ...] = (
     acts._after_commit,
     deadlines._HANDLERS,
     effects._EFFECTS,
+    port.WORKS,
     post._HANDLERS,
 )
 
@@ -44,6 +47,7 @@ def house(tmp_path: Path, settings: Settings) -> Iterator[House]:
     settings.HOUSE = made
     keys.signer.cache_clear()
     record.open_log.cache_clear()
+    port.use(Eager())
     yield made
     close_log()
     keys.signer.cache_clear()

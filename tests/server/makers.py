@@ -23,6 +23,7 @@ from proofhouse.server.cases.rules import ReportState
 from proofhouse.server.engine import models as engine
 from proofhouse.server.engine.blobs import put_blob
 from proofhouse.server.engine.clock import now
+from proofhouse.server.engine.jobs.rules import JobState, Queue
 from proofhouse.server.engine.keys import inspection_key
 from proofhouse.server.engine.models import DoneAct, LedgerEntry, Peer, Thread
 from proofhouse.server.exams.models import ExamStatement, Seal
@@ -245,6 +246,22 @@ def make_release(advisory: Advisory, vendor: Peer) -> Release:
     )
 
 
+def make_job(state: JobState = JobState.QUEUED, **fields: Any) -> engine.Job:
+    """A piece of background work, as a row."""
+    return engine.Job.objects.create(
+        **{
+            "name": "oversight.export",
+            "queue": Queue.DESK,
+            "arguments": {},
+            "case": "export:1",
+            "ceiling": 5,
+            "state": state,
+            "enqueued_at": now(),
+            **fields,
+        }
+    )
+
+
 @dataclass(frozen=True)
 class World:
     """One row, at least, of every model that this program keeps."""
@@ -378,6 +395,10 @@ def make_world() -> World:
     DoneAct.objects.create(key="demo/1", act="reviews.inquire", value=None)
     engine.Deadline.objects.create(kind="review.window", case=inquiry.case, due_at=now() + timedelta(days=1))
     engine.HighWater.objects.create(at=now())
+    make_job().steps.create(place=1, name="build", result=None, done_at=now())
+    engine.Worker.objects.create(
+        id="host-1", machine="m", pid=1, born=1, queues=["desk"], started_at=now(), seen_at=now()
+    )
     engine.Letter.objects.create(
         digest="8" * 64,
         direction="received",

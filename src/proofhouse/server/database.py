@@ -25,7 +25,7 @@ def default_database(house: House | None) -> dict[str, Any]:
         HouseError: The URL is not a PostgreSQL connection URL.
     """
     url = os.environ.get("PROOFHOUSE_DATABASE_URL") or (house.database_url if house else "")
-    return postgresql(url) if url else _sqlite(str(house.database) if house else ":memory:")
+    return postgresql(url) if url else sqlite(str(house.database) if house else ":memory:")
 
 
 def postgresql(url: str) -> dict[str, Any]:
@@ -54,7 +54,8 @@ def postgresql(url: str) -> dict[str, Any]:
     return described
 
 
-def _sqlite(name: str) -> dict[str, Any]:
+def sqlite(name: str) -> dict[str, Any]:
+    """Django's description of an SQLite file."""
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": name,

@@ -7,7 +7,8 @@ import json
 import os
 import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -45,6 +46,9 @@ class House:
         address: Origin of its web server, for instance `http://localhost:8101`.
         demo: Whether its keys are demonstration keys and sign-in by click is offered.
         database_url: `database` of `house.toml`, for instance `postgresql://user@host/name`; empty for the SQLite file.
+        worker_queues: `worker_queues` of `house.toml`: whose jobs the house process itself takes; None for all that the
+            machine can do.
+        queue_limits: `[queues.NAME]` of `house.toml`: `per_worker` and `overall`, how many jobs run at once.
     """
 
     directory: Path
@@ -54,6 +58,8 @@ class House:
     address: str
     demo: bool
     database_url: str = ""
+    worker_queues: tuple[str, ...] | None = None
+    queue_limits: Mapping[str, Mapping[str, int]] = field(default_factory=dict, hash=False)
 
     @property
     def database(self) -> Path:
@@ -182,6 +188,8 @@ def load_house(directory: Path) -> House:
             address=str(fields["address"]),
             demo=bool(fields["demo"]),
             database_url=str(fields.get("database", "")),
+            worker_queues=tuple(fields["worker_queues"]) if "worker_queues" in fields else None,
+            queue_limits=dict(fields.get("queues", {})),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise HouseError(f"{file}: {type(error).__name__}: {error}") from None

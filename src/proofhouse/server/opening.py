@@ -85,8 +85,10 @@ def prepare_database(house: House) -> None:
     from django.db import transaction
 
     from proofhouse.server.accounts.models import Membership, Person, own_organisation
+    from proofhouse.server.engine.jobs import durable
 
     call_command("migrate", interactive=False, verbosity=0)
+    durable.prepare()
     organisation = own_organisation()
     waiting = house.directory / PEOPLE
     if not waiting.exists():

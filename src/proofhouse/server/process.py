@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process of a house: web server, control socket and desk work in one (DESIGN §5, embedded default)."""
+"""The processes of a house: web server, control socket and desk work in one (DESIGN §5), and workers beside it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
-from proofhouse.server.house import House, load_house, this_house
+from proofhouse.server.house import House, HouseError, load_house, this_house
+
+DRAIN_S = 2
+"""A house that is told to stop lets its jobs run on for so long, then hands them back; within `graceful_timeout`."""
+
+
+WORKER_DRAIN_S = 30
+"""The same for a worker beside it, whom nobody waits for."""
 
 
 class _HouseServer(BaseApplication):  # type: ignore[misc]  # gunicorn publishes no types
@@ -30,6 +39,7 @@ class _HouseServer(BaseApplication):  # type: ignore[misc]  # gunicorn publishes
             "loglevel": "warning",
             "proc_name": f"proofhouse-{self.house.name}",
             "post_worker_init": _start_desk_work,
+            "worker_exit": _end_desk_work,
             "control_socket_disable": True,
         }.items():
             if name in self.cfg.settings:
@@ -50,9 +60,50 @@ def _start_desk_work(_worker: object) -> None:
     control.serve(this_house().control_socket)
 
 
+def _end_desk_work(_server: object, _worker: object) -> None:
+    from proofhouse.server.engine import work
+
+    work.drain(DRAIN_S)
+
+
 def run(directory: Path) -> None:
     """Serve a house until it is told to stop."""
     house = load_house(directory)
     os.environ["PROOFHOUSE_HOUSE"] = str(house.directory)
     os.environ["DJANGO_SETTINGS_MODULE"] = "proofhouse.server.settings"
     _HouseServer(house).run()
+
+
+def work(directory: Path, queues: Sequence[str]) -> None:
+    """Take jobs of some queues of a house until told to stop; then let what runs end, and hand back the rest.
+
+    Args:
+        directory: The house's directory.
+        queues: Names of queues; empty for all that this machine can do.
+
+    Raises:
+        HouseError: `house.toml` or the queues are wrong.
+    """
+    from proofhouse.server.engine.jobs.rules import Queue
+
+    house = load_house(directory)
+    try:
+        named = [Queue(name) for name in queues]
+    except ValueError as wrong:
+        raise HouseError(f"{wrong}; there are {', '.join(Queue)}") from None
+    os.environ["PROOFHOUSE_HOUSE"] = str(house.directory)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "proofhouse.server.settings"
+    import django
+
+    django.setup()
+    from proofhouse.server.engine import work as desk_work
+
+    told = threading.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda *_: told.set())
+    try:
+        desk_work.start_worker(named or desk_work.queues_here())
+    except ValueError as wrong:
+        raise HouseError(f"{house.directory / 'house.toml'}: {wrong}") from None
+    told.wait()
+    desk_work.drain(WORKER_DRAIN_S)

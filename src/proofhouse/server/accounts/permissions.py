@@ -17,6 +17,8 @@ class Permission(StrEnum):
     CASES_CASE_COORDINATE = "cases:case:coordinate"
     CASES_REPORT_SEND = "cases:report:send"
     EXAMS_STATEMENT_ACCEPT = "exams:statement:accept"
+    HOUSE_JOB_CANCEL = "house:job:cancel"
+    HOUSE_JOB_REQUEUE = "house:job:requeue"
     HOUSE_PEER_INTRODUCE = "house:peer:introduce"
     MEMBERS_SBOM_MATCH = "members:sbom:match"
     MEMBERS_SBOM_SEND = "members:sbom:send"
@@ -110,6 +112,8 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.REVIEWS_WINDOW_OPEN,
         }
     ),
-    Role.STEWARD: frozenset({Permission.HOUSE_PEER_INTRODUCE}),
+    Role.STEWARD: frozenset(
+        {Permission.HOUSE_JOB_CANCEL, Permission.HOUSE_JOB_REQUEUE, Permission.HOUSE_PEER_INTRODUCE}
+    ),
 }
 """Default deny: what is not listed is not allowed."""

@@ -22,8 +22,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import connection, models, transaction
 
 from proofhouse.server.accounts.permissions import Permission
 
@@ -165,6 +166,14 @@ def do_once(name: str, key: str, arguments: Mapping[str, Any], plain: Callable[[
             value = plain(ACTS[name](**arguments))
             done = DoneAct.objects.create(key=key, act=name, value=value)
         return done.value
+
+
+def plain(value: Any) -> Any:
+    """What an act gives, as JSON can hold it: of a record its id and state."""
+    if isinstance(value, models.Model):
+        state = getattr(value, "state", None)
+        return {"id": str(value.pk)} | ({"state": str(state)} if state is not None else {})
+    return str(value) if isinstance(value, UUID) else value
 
 
 def question(function: F) -> F:

@@ -19,24 +19,16 @@ import socketserver
 import threading
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-from django.db import close_old_connections, models
+from django.db import close_old_connections
 
 from proofhouse.server.accounts.models import Person
-from proofhouse.server.engine.acts import ACTS, QUESTIONS, do_once
+from proofhouse.server.engine.acts import ACTS, QUESTIONS, do_once, plain
 from proofhouse.server.engine.wire import short_path
 
 logger = logging.getLogger(__name__)
 
 REQUEST_CEILING_BYTES = 32 << 20
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, models.Model):
-        state = getattr(value, "state", None)
-        return {"id": str(value.pk)} | ({"state": str(state)} if state is not None else {})
-    return str(value) if isinstance(value, UUID) else value
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -51,8 +43,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     arguments = {"actor": actor, **request.get("with", {})}
     try:
         if "do" in request and "key" in request:
-            return {"ok": True, "value": do_once(name, str(request["key"]), arguments, _plain)}
-        return {"ok": True, "value": _plain(function(**arguments))}
+            return {"ok": True, "value": do_once(name, str(request["key"]), arguments, plain)}
+        return {"ok": True, "value": plain(function(**arguments))}
     except Exception as refused:
         code = getattr(refused, "code", None)
         if not isinstance(code, str):

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records of the engine: ledger entries with their receipts, peers, threads and letters."""
+"""Records of the engine: ledger entries with their receipts, peers, threads and letters, deadlines, jobs."""
 
 from __future__ import annotations
 
 from django.db import models
 
 from proofhouse.server.engine.ids import uuid7
+from proofhouse.server.engine.jobs.rules import JobState
 
 
 class LedgerEntry(models.Model):
@@ -148,3 +149,78 @@ class Deadline(models.Model):
                 fields=["kind", "case"], condition=models.Q(state="pending"), name="one_pending_deadline"
             )
         ]
+
+
+class Job(models.Model):
+    """One piece of work, from the act that asked for it to its end."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=80)
+    queue = models.CharField(max_length=20)
+    arguments = models.JSONField()
+    case = models.CharField(max_length=64, blank=True)
+    key = models.CharField(max_length=120, blank=True)
+    asked_by = models.ForeignKey("accounts.Person", null=True, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(
+        max_length=10, choices=[(s.value, s.value) for s in JobState], default=JobState.QUEUED
+    )
+    dispatch = models.PositiveIntegerField(default=1)
+    """Which order to run it is the valid one; an older one does nothing."""
+    run = models.PositiveIntegerField(default=0)
+    """Counts every start. Whoever holds an older number was taken over and writes nothing any more."""
+    attempts = models.PositiveIntegerField(default=0)
+    ceiling = models.PositiveIntegerField()
+    """So many attempts, then it is poisoned."""
+    worker = models.CharField(max_length=120, blank=True)
+    percent = models.PositiveSmallIntegerField(default=0)
+    text = models.CharField(max_length=200, blank=True)
+    result = models.JSONField(null=True)
+    problem = models.CharField(max_length=500, blank=True)
+    enqueued_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(null=True)
+    """When its run last gave a sign of life."""
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-enqueued_at", "-id"]
+        verbose_name = "job"
+        indexes = [models.Index(fields=["state", "enqueued_at"])]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["key"],
+                condition=models.Q(state__in=["queued", "running"]) & ~models.Q(key=""),
+                name="one_live_job_per_key",
+            )
+        ]
+
+
+class JobStep(models.Model):
+    """The marker of a step that has happened, written in the transaction of what it did; a replay reads the result."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="steps")
+    place = models.PositiveIntegerField()
+    name = models.CharField(max_length=80)
+    result = models.JSONField(null=True)
+    done_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["place"]
+        constraints = [models.UniqueConstraint(fields=["job", "place"], name="one_marker_per_step")]
+
+
+class Worker(models.Model):
+    """A process that takes jobs. `seen_at` is the database's own time, so that machines need not agree on one."""
+
+    id = models.CharField(primary_key=True, max_length=120)
+    machine = models.CharField(max_length=120)
+    pid = models.PositiveIntegerField()
+    born = models.BigIntegerField()
+    """Start of the process in ticks since the machine started; a pid is used again, both together are not."""
+    queues = models.JSONField()
+    draining = models.BooleanField(default=False)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["started_at"]

@@ -11,13 +11,21 @@ from proofhouse.server.accounts.gate import readable_by, rule, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.engine.acts import question
-from proofhouse.server.engine.models import Deadline, LedgerEntry, Letter, Peer, Thread
+from proofhouse.server.engine.models import Deadline, Job, LedgerEntry, Letter, Peer, Thread, Worker
 
 OWN_AFFAIRS = "obligations:"
 """Ledger cases of the obligations desk; its rows say more than the rest of a house may know."""
 
 for _model in (Deadline, Letter, Peer, Thread):
     readable_by(_model, *Role)
+
+readable_by(Worker, Role.STEWARD)
+
+
+@rule(Job)
+def jobs_of_the_house_or_ones_own(person: Person) -> Q | None:
+    """The steward sees all background work, and whoever asked for some may follow it."""
+    return Q() if Role.STEWARD in person.roles else Q(asked_by=person)
 
 
 @rule(LedgerEntry)

@@ -30,6 +30,8 @@ LEDGER_KINDS = frozenset(
         "incident.open",
         "inquiry.receive",
         "inquiry.send",
+        "job.cancel",
+        "job.requeue",
         "member.notify",
         "notice.receive",
         "notification.receive",

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Introducing other houses: whose key this house believes, for which letters."""
+"""The steward's acts: whose key this house believes, and what becomes of background work that went wrong."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from proofhouse.letters import Introduction, Introductions
+from proofhouse.server.accounts.gate import access
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission
 from proofhouse.server.engine.acts import ActError, act, question
 from proofhouse.server.engine.clock import now, wire
+from proofhouse.server.engine.jobs import running
 from proofhouse.server.engine.keys import signer
-from proofhouse.server.engine.models import Peer
+from proofhouse.server.engine.models import Job, Peer
+from proofhouse.server.engine.record import record
 from proofhouse.server.house import this_house
 
 
@@ -60,3 +63,39 @@ def introduce(*, actor: Person, introduction: dict[str, Any], purposes: list[str
         },
     )
     return peer
+
+
+@act(Permission.HOUSE_JOB_CANCEL)
+def cancel_job(*, actor: Person, job: str) -> Job:
+    """Stop a job for good: one that waits never starts, one that runs stops within a second, its programs with it.
+
+    Args:
+        actor: The steward.
+        job: Id of the job.
+
+    Raises:
+        JobStepError: It has ended already.
+    """
+    access(actor, Job, id=job)
+    row = Job.objects.select_for_update().get(id=job)
+    running.cancel(row)
+    record("job.cancel", f"job:{row.id}", {"job": row.name, "of": row.case, "by": actor.email})
+    return row
+
+
+@act(Permission.HOUSE_JOB_REQUEUE)
+def requeue_job(*, actor: Person, job: str) -> Job:
+    """Try a job again that is poisoned, has failed or was cancelled; its steps that were done stay done.
+
+    Args:
+        actor: The steward.
+        job: Id of the job.
+
+    Raises:
+        JobStepError: It is done, or somebody works on it.
+    """
+    access(actor, Job, id=job)
+    row = Job.objects.select_for_update().get(id=job)
+    running.requeue(row)
+    record("job.requeue", f"job:{row.id}", {"job": row.name, "of": row.case, "by": actor.email})
+    return row

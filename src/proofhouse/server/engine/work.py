@@ -2,19 +2,28 @@
 """The house's standing work: fire what is due, give ledger entries their receipts, let the letters that waited go out.
 
 One thread of the house process does it, woken by each act and otherwise twice a second. Everything it does starts from
-rows, so a killed house goes on where it stood.
+rows, so a killed house goes on where it stood. What takes longer than a moment is a job (`engine.jobs`), and the house
+process is a worker too.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.db import close_old_connections
 
 from proofhouse.server.engine import acts, blobs, deadlines, effects, mark, post, record
+from proofhouse.server.engine.jobs.rules import Queue, limits_from
+from proofhouse.server.house import this_house
+
+if TYPE_CHECKING:
+    from proofhouse.server.engine.jobs.durable import DurableWorker
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +78,41 @@ def _work() -> None:
         close_old_connections()
 
 
+_workers: list[DurableWorker] = []
+
+
 def start() -> None:
-    """Start the standing work of this process."""
+    """Start the standing work of this process, and its worker for jobs."""
     acts.after_commit(_wake.set)
     threading.Thread(target=_work, name="desk-work", daemon=True).start()
+    start_worker(queues_here())
+
+
+def queues_here() -> list[Queue]:
+    """The queues that the house process itself takes: what `house.toml` says, else what this machine can do."""
+    said = this_house().worker_queues
+    if said is not None:
+        return [Queue(name) for name in said]
+    able = [Queue.DESK, Queue.EXAM_CPU, Queue.PROOF]
+    able += [Queue.PROOF_KVM] * os.access("/dev/kvm", os.R_OK | os.W_OK)
+    able += [Queue.EXAM_GPU] * Path("/dev/nvidia0").exists()
+    return able
+
+
+def start_worker(queues: Sequence[Queue]) -> None:
+    """Have this process take jobs of some queues.
+
+    Raises:
+        ValueError: The limits that `house.toml` gives a queue are none.
+    """
+    from proofhouse.server.engine.jobs.durable import DurableWorker
+
+    worker = DurableWorker(queues, limits_from(this_house().queue_limits))
+    worker.start()
+    _workers.append(worker)
+
+
+def drain(patience_s: float) -> None:
+    """Take no more jobs, let those that run end, hand back what takes longer."""
+    while _workers:
+        _workers.pop().drain(patience_s)
