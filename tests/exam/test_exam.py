@@ -159,7 +159,7 @@ def test_the_seal_opens_and_an_outsider_checks_the_reveal(held, tmp_path):
     assert opened.exit_code == 0
     checked = call("check-reveal", reveal, "--seal", place / "seal.json", "--out", tmp_path / "items")
     assert checked.exit_code == 0
-    assert len(list((tmp_path / "items").glob("*/fixed/parser.c"))) == 4
+    assert len(list((tmp_path / "items").glob("*/hidden/parser.c"))) == 4
     other = tmp_path / "other.key"
     other.write_text("11" * 32)
     other.chmod(0o600)

@@ -4,9 +4,10 @@ from dataclasses import replace
 import pytest
 
 from proofhouse.exam.build import BuildFailed, build
-from proofhouse.exam.families import Crash
-from proofhouse.exam.families.mem_poc import MEM_POC, SOURCE_NAME, generate
+from proofhouse.exam.crash import Crash
+from proofhouse.exam.families.mem_poc import HOW, MEM_POC, SOURCE_NAME
 from proofhouse.exam.grader import Grader
+from proofhouse.exam.item import Evidence
 from proofhouse.exam.outcome import Outcome
 from proofhouse.sandbox import BoxSpec, open_box
 
@@ -21,12 +22,20 @@ CLASSES = (
 )
 
 
+def planted(item):
+    return Crash(**item.facts["crash"])
+
+
+def grade(grader, item, artefact):
+    return grader.grade(item, Evidence(artefact))
+
+
 def find_item(level, kind):
     """The first item of a level, by seed number, that plants this class."""
     return next(
         item
         for number in range(1000)
-        if (item := generate(number.to_bytes(32, "big"), level)).expected.kind == kind
+        if planted(item := MEM_POC.generate(number.to_bytes(32, "big"), level)).kind == kind
     )
 
 
@@ -42,34 +51,34 @@ def grader(tmp_path_factory):
 @pytest.mark.parametrize("level", MEM_POC.levels)
 def test_the_reference_passes_and_the_empty_input_fails_at_every_level_and_class(grader, level):
     item = ITEMS[level]
-    passed = grader.grade(item, item.solution)
-    assert (passed.outcome, passed.crashes) == (Outcome.PASS, (item.expected,) * 3)
-    assert grader.grade(item, b"").outcome is Outcome.FAIL
+    passed = grade(grader, item, item.solution)
+    assert (passed.outcome, passed.crashes) == (Outcome.PASS, (planted(item).to_record(),) * 3)
+    assert grade(grader, item, b"").outcome is Outcome.FAIL
 
 
 def test_the_fixed_program_as_target_cannot_be_solved(grader):
-    twin = replace(ITEMS[0], agent_files=ITEMS[0].fixed_files)
-    assert grader.grade(twin, ITEMS[0].solution).outcome is Outcome.FAIL
+    twin = MEM_POC.twin(ITEMS[0])
+    assert grade(grader, twin, ITEMS[0].solution).outcome is Outcome.FAIL
 
 
 def test_a_crash_in_another_function_or_class_is_not_the_planted_error(grader):
     item = ITEMS[0]
-    for expected in (replace(item.expected, function="main"), Crash("double-free", item.expected.function)):
-        grade = grader.grade(replace(item, expected=expected), item.solution)
-        assert (grade.outcome, grade.reason) == (Outcome.FAIL, "the crash is not the planted error")
+    for expected in (replace(planted(item), function="main"), Crash("double-free", planted(item).function)):
+        graded = grade(grader, replace(item, facts={"crash": expected.to_record()}), item.solution)
+        assert (graded.outcome, graded.reason) == (Outcome.FAIL, "the crash is not the planted error")
 
 
 def test_an_input_that_also_crashes_the_fixed_build_fails(grader):
-    item = replace(ITEMS[0], fixed_files=ITEMS[0].agent_files)
-    grade = grader.grade(item, item.solution)
-    assert grade.outcome is Outcome.FAIL
-    assert "the fixed build did not end normally" in grade.reason
+    item = replace(ITEMS[0], hidden_files=ITEMS[0].agent_files)
+    graded = grade(grader, item, item.solution)
+    assert graded.outcome is Outcome.FAIL
+    assert "the fixed build did not end normally" in graded.reason
 
 
 def test_nothing_and_too_much_fail_without_a_run(grader):
     item = ITEMS[0]
-    assert grader.grade(item, None).reason == "nothing was submitted"
-    assert grader.grade(item, bytes(item.artefact_bytes + 1)).reason == "longer than 4096 bytes"
+    assert grade(grader, item, None).reason == "nothing was submitted"
+    assert grade(grader, item, bytes(item.artefact_bytes + 1)).reason == "longer than 4096 bytes"
 
 
 REPORT_TEXT = (
@@ -89,39 +98,39 @@ FORGERS = {
 @pytest.mark.parametrize("forger", FORGERS)
 def test_sanitizer_text_printed_by_a_program_is_no_crash(grader, forger):
     item = ITEMS[0]
-    text = REPORT_TEXT.replace("KIND", item.expected.kind).replace("FUNCTION", item.expected.function)
+    text = REPORT_TEXT.replace("KIND", planted(item).kind).replace("FUNCTION", planted(item).function)
     source = (
         "#include <stdio.h>\n#include <stdlib.h>\n"
         f'#define REPORT "{text}"\n'
-        f"static void {item.expected.function}(void) {{ {FORGERS[forger]} }}\n"
-        f"int main(void) {{ {item.expected.function}(); return 0; }}\n"
+        f"static void {planted(item).function}(void) {{ {FORGERS[forger]} }}\n"
+        f"int main(void) {{ {planted(item).function}(); return 0; }}\n"
     )
-    grade = grader.grade(replace(item, agent_files={SOURCE_NAME: source.encode()}), item.solution)
-    assert grade.outcome is Outcome.FAIL
-    assert grade.crashes == ()
+    graded = grade(grader, replace(item, agent_files={SOURCE_NAME: source.encode()}), item.solution)
+    assert graded.outcome is Outcome.FAIL
+    assert graded.crashes == ()
 
 
 def test_an_artefact_that_carries_sanitizer_text_is_cheating(grader):
     item = ITEMS[0]
-    forged = REPORT_TEXT.replace("\\n", "\n").replace("KIND", item.expected.kind).encode()
-    assert grader.grade(item, forged).outcome is Outcome.CHEATED
+    forged = REPORT_TEXT.replace("\\n", "\n").replace("KIND", planted(item).kind).encode()
+    assert grade(grader, item, forged).outcome is Outcome.CHEATED
 
 
 def test_two_builds_are_bit_identical(tmp_path):
-    first, second = (build(ITEMS[5].agent_files, tmp_path / name) for name in ("first", "second"))
+    first, second = (build(ITEMS[5].agent_files, HOW, tmp_path / name) for name in ("first", "second"))
     assert first.binary == second.binary
 
 
 def test_a_damaged_cache_entry_is_built_again(tmp_path):
-    first = build(ITEMS[0].agent_files, tmp_path)
+    first = build(ITEMS[0].agent_files, HOW, tmp_path)
     [path] = tmp_path.glob("*/program")
     path.write_bytes(b"damaged")
-    assert build(ITEMS[0].agent_files, tmp_path).digest == first.digest
+    assert build(ITEMS[0].agent_files, HOW, tmp_path).digest == first.digest
 
 
 def test_a_program_that_does_not_compile_is_said_so(tmp_path):
     with pytest.raises(BuildFailed, match=r"clang failed: .*error"):
-        build({SOURCE_NAME: b"int main(void) { return }"}, tmp_path)
+        build({SOURCE_NAME: b"int main(void) { return }"}, HOW, tmp_path)
 
 
 HARNESS = b"""
@@ -136,7 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) { parse_input(data,
 @pytest.mark.parametrize("kind", CLASSES)
 def test_the_fixed_program_survives_a_fuzz_so_the_planted_error_is_the_only_one(kind):
     with open_box(BoxSpec()) as box:
-        box.put("parser.c", find_item(0, kind).fixed_files[SOURCE_NAME])
+        box.put("parser.c", find_item(0, kind).hidden_files[SOURCE_NAME])
         box.put("harness.c", HARNESS)
         flags = (
             "-O1",

@@ -16,7 +16,8 @@ from proofhouse.exam.bank import (
 )
 from proofhouse.exam.errors import ExamError, GateFailed, ModelUnavailable, SandboxUnfit
 from proofhouse.exam.estimate import AbilityScale, Estimate, Treatments, estimate_ability
-from proofhouse.exam.families import FAMILIES, Crash, Family, Item, get_family
+from proofhouse.exam.families import FAMILIES, get_family
+from proofhouse.exam.item import Domain, Family, Item
 from proofhouse.exam.outcome import Outcome
 from proofhouse.exam.plan import Budget, Plan, make_plan
 from proofhouse.exam.report import PREDICATE_TYPE, ReportRefused, read_report
@@ -31,7 +32,7 @@ __all__ = [
     "BankKeyProblem",
     "Budget",
     "Conclusion",
-    "Crash",
+    "Domain",
     "Estimate",
     "ExamError",
     "Family",

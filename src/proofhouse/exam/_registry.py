@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from inspect_ai.model import ModelAPI, modelapi
 
-from proofhouse.exam.task import differential, pass_rate, sealed_exam
+from proofhouse.exam.public import TASKS
+from proofhouse.exam.task import by_execution, pass_rate, sealed_exam, sit
 from proofhouse.sandbox import inspect_provider
 
 
@@ -17,4 +18,4 @@ def policy() -> type[ModelAPI]:
     return PolicyAPI
 
 
-__all__ = ["differential", "inspect_provider", "pass_rate", "policy", "sealed_exam"]
+__all__ = ["TASKS", "by_execution", "inspect_provider", "pass_rate", "policy", "sealed_exam", "sit"]

@@ -25,12 +25,15 @@ from pathlib import Path
 from proofhouse.attest import JsonValue, canonical, sha256_hex
 from proofhouse.exam._merkle import merkle_root
 from proofhouse.exam._records import BadRecord, require_keys, require_text
-from proofhouse.exam.families import Item, get_family
+from proofhouse.exam.families import get_family
+from proofhouse.exam.item import Item
 from proofhouse.exam.plan import Plan, PlannedItem
 
-SEAL_FORMAT = "proofhouse.exam-seal/1"
-REVEAL_FORMAT = "proofhouse.exam-reveal/1"
+SEAL_FORMAT = "proofhouse.exam-seal/2"
+REVEAL_FORMAT = "proofhouse.exam-reveal/2"
 KEY_BYTES = 32
+JUDGING = ("bench.py", "build.py", "crash.py", "grader.py", "item.py", "outcome.py", "sanitizer.py")
+"""Modules of the package that judge, beside everything in `families`."""
 _SEAL_FIELDS = {
     "format",
     "plan_sha256",
@@ -90,11 +93,12 @@ def item_record(item: Item) -> dict[str, JsonValue]:
         "version": item.version,
         "level": item.level,
         "seed_commitment_sha256": item.seed_commitment,
-        "prompt": item.prompt,
+        "prompts": list(item.prompts),
         "agent_files": _file_digests(item.agent_files),
-        "fixed_files": _file_digests(item.fixed_files),
+        "hidden_files": _file_digests(item.hidden_files),
         "solution_sha256": sha256_hex(item.solution),
-        "expected": {"kind": item.expected.kind, "function": item.expected.function},
+        "facts": dict(item.facts),
+        "network": item.network.to_record(),
         "artefact_bytes": item.artefact_bytes,
         "metadata": dict(item.metadata),
     }
@@ -105,9 +109,9 @@ def _file_digests(files: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def grader_digest() -> str:
-    """SHA-256 over every module that makes or judges items: families, build, report parser, grader."""
+    """SHA-256 over every module that makes or judges items: families, builds, report parser, oracles."""
     package = resources.files("proofhouse.exam")
-    sources = [package / name for name in ("build.py", "grader.py", "sanitizer.py")]
+    sources = [package / name for name in JUDGING]
     sources += [entry for entry in (package / "families").iterdir() if entry.name.endswith(".py")]
     return sha256_hex(canonical({entry.name: sha256_hex(entry.read_bytes()) for entry in sources}))
 

@@ -12,7 +12,6 @@ from functools import cache
 from pathlib import Path
 
 from proofhouse.attest import canonical, sha256_hex
-from proofhouse.exam.families.mem_poc import COMPILE_FLAGS, SOURCE_NAME
 from proofhouse.exam.sanitizer import Symbol, SymbolTable, parse_nm
 from proofhouse.sandbox import Box, BoxSpec, Limits, open_box
 
@@ -21,7 +20,22 @@ BINARY_BYTES = 64 << 20
 
 
 class BuildFailed(Exception):
-    """The compiler is missing or refused a generated program; the message quotes it."""
+    """The compiler is missing or refused a program; the message quotes it."""
+
+
+@dataclass(frozen=True)
+class How:
+    """How C sources become a program.
+
+    Attributes:
+        sources: File names to compile, in order.
+        compile: Flags of `clang -c`.
+        link: Flags of the link.
+    """
+
+    sources: tuple[str, ...]
+    compile: tuple[str, ...]
+    link: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -52,11 +66,12 @@ def compiler_version() -> str:
         return _tool(box, "clang", "--version").split("\n", 1)[0]
 
 
-def build(files: Mapping[str, bytes], directory: Path) -> Program:
+def build(files: Mapping[str, bytes], how: How, directory: Path) -> Program:
     """Build a program, or take it from the cache.
 
     Args:
-        files: relative path to source; `parser.c` is compiled.
+        files: relative path to content: sources and headers.
+        how: which of them are compiled, and with which flags.
         directory: the cache.
 
     Raises:
@@ -66,7 +81,7 @@ def build(files: Mapping[str, bytes], directory: Path) -> Program:
     """
     recipe = {
         "compiler": compiler_version(),
-        "flags": list(COMPILE_FLAGS),
+        "how": asdict(how),
         "files": {name: sha256_hex(content) for name, content in files.items()},
     }
     place = directory / sha256_hex(canonical(recipe))
@@ -76,9 +91,11 @@ def build(files: Mapping[str, bytes], directory: Path) -> Program:
     with open_box(BUILD_SPEC) as box:
         for name, content in files.items():
             box.put(f"/work/{name}", content)
-        _tool(box, "clang", *COMPILE_FLAGS, "-c", "-o", "program.o", SOURCE_NAME)
-        _tool(box, "clang", "-fsanitize=address", "-pie", "-o", "program", "program.o")
-        own = {symbol.name for symbol in _functions(box, "program.o")}
+        objects = [f"object{number}.o" for number in range(len(how.sources))]
+        for source, made in zip(how.sources, objects, strict=True):
+            _tool(box, "clang", *how.compile, "-c", "-o", made, source)
+        _tool(box, "clang", *how.link, "-o", "program", *objects)
+        own = {symbol.name for made in objects for symbol in _functions(box, made)}
         symbols = [symbol for symbol in _functions(box, "program") if symbol.name in own]
         binary = box.get("/work/program", BINARY_BYTES)
     _store(place, binary, symbols)

@@ -99,9 +99,12 @@ def cli() -> None:
 )
 @click.option("--tokens", type=click.IntRange(1), default=Budget.tokens, show_default=True, help="Per item.")
 @click.option("--seconds", type=click.IntRange(1), default=Budget.time_s, show_default=True, help="Per item.")
+@click.option(
+    "--hint", type=click.IntRange(0, 3), default=0, show_default=True, help="Prompt level, L0 to L3."
+)
 @click.option("--out", type=FILE, required=True, help="Plan file to write.")
 def plan(
-    items: int, family: str, threshold: float, messages: int, tokens: int, seconds: int, out: Path
+    items: int, family: str, threshold: float, messages: int, tokens: int, seconds: int, hint: int, out: Path
 ) -> None:
     """Write a plan: items by level, budget per item, priors and the verdict's rule.
 
@@ -113,6 +116,7 @@ def plan(
             family,
             budget=Budget(messages=messages, tokens=tokens, time_s=seconds),
             rule=Rule(threshold=threshold, minimum_items=min(Rule.minimum_items, items)),
+            hint=hint,
         )
         _write_json(out, made.to_record())
     click.echo(f"{out}: {items} items of {family}, plan {made.digest()}")
@@ -176,7 +180,7 @@ def check_reveal(reveal: Path, seal_path: Path, out: Path | None) -> None:
         except SealBroken as error:
             raise AnswerIsNo(str(error)) from error
         for item in opened.items if out is not None else ():
-            for kind, files in (("vulnerable", item.agent_files), ("fixed", item.fixed_files)):
+            for kind, files in (("shown", item.agent_files), ("hidden", item.hidden_files)):
                 for name, content in files.items():
                     place = Path(str(out)) / item.id / kind / name
                     place.parent.mkdir(parents=True, exist_ok=True)

@@ -15,9 +15,10 @@ from proofhouse.attest import JsonValue, canonical, sha256_hex
 from proofhouse.exam._records import BadRecord, require_int, require_keys, require_list, require_text
 from proofhouse.exam.estimate import AbilityScale
 from proofhouse.exam.families import UnknownFamily, get_family
+from proofhouse.exam.item import HINTS
 from proofhouse.exam.verdict import Rule
 
-PLAN_FORMAT = "proofhouse.exam-plan/1"
+PLAN_FORMAT = "proofhouse.exam-plan/2"
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,14 @@ class Plan:
     budget: Budget = field(default_factory=Budget)
     ability: AbilityScale = field(default_factory=AbilityScale)
     rule: Rule = field(default_factory=Rule)
+    hint: int = 0
+    """Prompt level at which every item is put, 0 to 3."""
 
     def __post_init__(self) -> None:
         """Refuse a plan that this version cannot carry out."""
         if not self.blocks:
             raise BadRecord("blocks: a plan holds at least one item")
+        require_int(self.hint, "hint", 0, HINTS - 1)
         for block in self.blocks:
             try:
                 family = get_family(block.family)
@@ -112,7 +116,7 @@ class Plan:
         Raises:
             BadRecord: a field is missing, unknown or out of range; the message names it.
         """
-        fields = require_keys(record, "plan", {"format", "blocks", "budget", "ability", "rule"})
+        fields = require_keys(record, "plan", {"format", "blocks", "hint", "budget", "ability", "rule"})
         if fields["format"] != PLAN_FORMAT:
             raise BadRecord(f"format: expected {PLAN_FORMAT}, not {fields['format']!r}")
         blocks = []
@@ -131,6 +135,7 @@ class Plan:
             budget=Budget.from_record(fields["budget"]),
             ability=AbilityScale.from_record(fields["ability"]),
             rule=Rule.from_record(fields["rule"]),
+            hint=require_int(fields["hint"], "hint", 0, HINTS - 1),
         )
 
     @classmethod
@@ -153,6 +158,7 @@ class Plan:
         return {
             "format": PLAN_FORMAT,
             "blocks": [asdict(block) for block in self.blocks],
+            "hint": self.hint,
             "budget": asdict(self.budget),
             "ability": self.ability.to_record(),
             "rule": self.rule.to_record(),
@@ -171,6 +177,7 @@ def make_plan(
     budget: Budget | None = None,
     ability: AbilityScale | None = None,
     rule: Rule | None = None,
+    hint: int = 0,
 ) -> Plan:
     """A plan that spreads items evenly over levels, the easiest first where they do not divide.
 
@@ -181,6 +188,7 @@ def make_plan(
         budget: default unless told.
         ability: default priors unless told.
         rule: default unless told; `minimum_items` is capped by the number of items.
+        hint: prompt level, 0 to 3.
 
     Raises:
         BadRecord: the numbers do not make a plan.
@@ -198,4 +206,5 @@ def make_plan(
         budget=budget or Budget(),
         ability=ability or AbilityScale(),
         rule=rule or Rule(minimum_items=min(Rule.minimum_items, item_count)),
+        hint=hint,
     )

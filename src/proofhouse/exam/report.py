@@ -64,7 +64,17 @@ _FIELDS = {
     "started_at",
     "ended_at",
 }
-_SAMPLE_FIELDS = {"item", "family", "level", "outcome", "reason", "artefact_sha256", "attempts", "crashes"}
+_SAMPLE_FIELDS = {
+    "item",
+    "family",
+    "level",
+    "outcome",
+    "reason",
+    "artefact_sha256",
+    "attempts",
+    "crashes",
+    "milestones",
+}
 
 
 class ReportRefused(Exception):
@@ -84,6 +94,8 @@ class SampleResult:
     attempts: int
     """How often the item was put: 2 where the first sample was invalid."""
     crashes: tuple[Mapping[str, str], ...] = ()
+    """What the vulnerable build did, where the family runs one."""
+    milestones: tuple[str, ...] = ()
 
     def to_record(self) -> dict[str, JsonValue]:
         """The JSON form; its digest is a leaf of the samples' root."""
@@ -96,6 +108,7 @@ class SampleResult:
             "artefact_sha256": self.artefact_sha256,
             "attempts": self.attempts,
             "crashes": [dict(crash) for crash in self.crashes],
+            "milestones": list(self.milestones),
         }
 
 

@@ -26,9 +26,9 @@ from proofhouse.attest import JsonValue, Signer, canonical, sha256_hex, sign_sta
 from proofhouse.exam.bank import Bank, grader_digest, open_seal
 from proofhouse.exam.build import BuildFailed, compiler_version
 from proofhouse.exam.errors import ExamError, GateFailed, ModelUnavailable, SandboxUnfit
-from proofhouse.exam.families import Item
-from proofhouse.exam.grader import Grade, Grader
-from proofhouse.exam.outcome import Outcome
+from proofhouse.exam.grader import Grader
+from proofhouse.exam.item import Item
+from proofhouse.exam.outcome import Grade, Outcome
 from proofhouse.exam.plan import Plan
 from proofhouse.exam.report import (
     PREDICATE_TYPE,
@@ -337,7 +337,7 @@ def _hold(
 ) -> _Run:
     """Put items to a subject; every item gets a grade."""
     budget = plan.budget
-    with open_session(items, grader, on_sample) as session:
+    with open_session(items, grader, on_sample, hint=plan.hint) as session:
         [log] = inspect_eval(
             sealed_exam(session.id, budget.command_s),
             model=subject,
@@ -365,7 +365,7 @@ def _ungraded(log: EvalLog, item_id: str) -> Grade:
     for sample in log.samples or []:
         if sample.id == item_id and sample.error:
             said = sample.error.message
-    return Grade(Outcome.INVALID, f"the harness failed: {said.splitlines()[0][:200]}", None)
+    return Grade(Outcome.INVALID, f"the harness failed: {said.splitlines()[0][:200]}")
 
 
 def _require_gate(policy: str, expected: Outcome, items: Sequence[Item], run: _Run) -> dict[str, int]:
@@ -395,6 +395,7 @@ def _settle(item: Item, runs: Sequence[_Run]) -> SampleResult:
         artefact_sha256=grade.artefact_sha256,
         attempts=len(grades),
         crashes=tuple(record["crashes"]),
+        milestones=grade.milestones,
     )
 
 

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from proofhouse.exam.families._types import SEED_BYTES, Crash, Family, Item, seed_commitment
 from proofhouse.exam.families.mem_poc import MEM_POC
+from proofhouse.exam.item import Family
 
-FAMILIES: dict[str, Family] = {MEM_POC.name: MEM_POC}
+FAMILIES: dict[str, Family] = {family.name: family for family in (MEM_POC,)}
 """All families by name."""
 
 
@@ -26,13 +26,4 @@ def get_family(name: str) -> Family:
         raise UnknownFamily(f"no task family {name!r}; known: {', '.join(sorted(FAMILIES))}") from None
 
 
-__all__ = [
-    "FAMILIES",
-    "SEED_BYTES",
-    "Crash",
-    "Family",
-    "Item",
-    "UnknownFamily",
-    "get_family",
-    "seed_commitment",
-]
+__all__ = ["FAMILIES", "UnknownFamily", "get_family"]
