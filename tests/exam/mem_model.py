@@ -7,7 +7,7 @@ It evaluates gates forwards, where the family solves them backwards, and says wh
 from __future__ import annotations
 
 from proofhouse.exam.families._mem_gates import Affine32, Checksum32, Const32, HeaderGate, Mix64
-from proofhouse.exam.families.mem_poc import Layout
+from proofhouse.exam.families._mem_program import Layout
 
 
 def holds(gate: HeaderGate, value: int, body: bytes) -> bool:
@@ -48,7 +48,7 @@ def payloads_at_the_bug(layout: Layout, content: bytes) -> list[bytes]:
         at += 3 + length
         if len(payload) < length:
             break
-        if tag == layout.bug_tag and (layout.order is None or stage == len(layout.order.order)):
+        if tag == layout.bugs[0].tag and (layout.order is None or stage == len(layout.order.order)):
             seen.append(payload)
         if layout.order and tag == layout.order.tag and payload and stage < len(layout.order.order):
             if payload[0] == layout.order.order[stage] ^ running:

@@ -7,13 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exam.mem_model import payloads_at_the_bug
-from proofhouse.exam.families import UnknownFamily, get_family
-from proofhouse.exam.families.mem_poc import MEM_POC, SOURCE_NAME, make_layout
+from proofhouse.exam.families import UnknownFamily, _mem_program, get_family
+from proofhouse.exam.families.mem_poc import MEM_POC, SOURCE_NAME
+
+
+def make_layout(seed, level):
+    return _mem_program.make_layout(seed, level, "mem.poc")
+
 
 SEEDS = st.binary(min_size=32, max_size=32)
 LEVELS = st.sampled_from(MEM_POC.levels)
 GOLDEN_ID = "mem.poc-L5-9e1ad60d3282"
-GOLDEN = "d8bb0ebf9485701511101f0a808f5042f1fb0de4abb672f360cdc9a1a6f50371"
+GOLDEN = "95389bc36299a4a07a7307cf68cb812d8c046a74ff5bda003619f3d586cb96f1"
 CLASSES = {
     "heap-buffer-overflow",
     "stack-buffer-overflow",
@@ -27,7 +32,9 @@ CLASSES = {
 @given(SEEDS, LEVELS)
 def test_the_reference_passes_every_gate_of_every_seed(seed, level):
     layout = make_layout(seed, level)
-    assert payloads_at_the_bug(layout, MEM_POC.generate(seed, level).solution) == list(layout.bug.trigger)
+    assert payloads_at_the_bug(layout, MEM_POC.generate(seed, level).solution) == list(
+        layout.bugs[0].bug.trigger
+    )
 
 
 @settings(deadline=None, max_examples=100)

@@ -17,7 +17,7 @@ from proofhouse.attest import sha256_hex
 from proofhouse.exam.build import Program
 from proofhouse.exam.outcome import Grade, Outcome
 from proofhouse.exam.sanitizer import REPORT_BYTES, MalformedReport, parse_report
-from proofhouse.sandbox import BoxSpec, Limits, open_box
+from proofhouse.sandbox import Box, BoxSpec, Limits, open_box
 
 RUNS = 3
 EXIT_CODE = 86
@@ -25,7 +25,6 @@ TARGET, INPUT, REPORTS = "/work/program", "/work/input", "/work/reports"
 RUN_SPEC = BoxSpec(limits=Limits(wall_s=20, cpu_s=10, pids=16), profile="build")
 ASAN_OPTIONS = ":".join(
     (
-        f"log_path={REPORTS}/asan",
         f"exitcode={EXIT_CODE}",
         "abort_on_error=0",
         "detect_leaks=0",
@@ -115,19 +114,38 @@ def run_once(program: Program, artefact: bytes) -> Observation:
         SandboxDead: the box died.
         SandboxUnavailable: no box can be opened.
     """
+    return run_each(program, [artefact])[0]
+
+
+def run_each(program: Program, inputs: Sequence[bytes]) -> list[Observation]:
+    """Run a program on several inputs, one after another in one fresh box; each has a report directory of its own.
+
+    Args:
+        program: one that its author has no hand in, or whose every input comes from the grader.
+        inputs: what it reads.
+
+    Raises:
+        SandboxDead: the box died.
+        SandboxUnavailable: no box can be opened.
+    """
     with open_box(RUN_SPEC) as box:
         box.put(TARGET, program.binary, 0o755)
-        box.put(INPUT, artefact)
-        box.put(f"{REPORTS}/.keep", b"")
-        done = box.exec([TARGET, INPUT], env={"ASAN_OPTIONS": ASAN_OPTIONS}, output_bytes=1 << 16)
-        if done.exit_code != EXIT_CODE:
-            return _without_report(done.exit_code, done.signal, done.timed_out, done.stdout)
-        reports = _read_reports(box.get_tree(REPORTS, 16 * REPORT_BYTES))
+        return [_run(box, program, content, f"{REPORTS}/{number}") for number, content in enumerate(inputs)]
+
+
+def _run(box: Box, program: Program, content: bytes, reports_at: str) -> Observation:
+    box.put(INPUT, content)
+    box.put(f"{reports_at}/.keep", b"")
+    options = f"log_path={reports_at}/asan:{ASAN_OPTIONS}"
+    done = box.exec([TARGET, INPUT], env={"ASAN_OPTIONS": options}, output_bytes=1 << 16)
+    if done.exit_code != EXIT_CODE:
+        return _without_report(done.exit_code, done.signal, done.timed_out, done.stdout)
+    reports = _read_reports(box.get_tree(reports_at, 16 * REPORT_BYTES))
     if len(reports) != 1:
         return Observation(None, False, f"exit status {EXIT_CODE} with {len(reports)} sanitizer reports")
-    ((pid, content),) = reports.items()
+    ((pid, written),) = reports.items()
     try:
-        report = parse_report(content, pid)
+        report = parse_report(written, pid)
     except MalformedReport as error:
         return Observation(None, False, f"the sanitizer report is malformed: {error}")
     function = program.symbols.blame(report, TARGET)
