@@ -199,7 +199,7 @@ def test_a_plan_survives_its_json_form():
         (("blocks", 0, "family"), "mem.none", "no task family"),
         (("blocks", 0, "version"), "0", "version 0"),
         (("blocks", 0, "level"), 6, "no level 6"),
-        (("blocks", 0, "level"), 1, "stands once"),
+        (("blocks", 0, "level"), 1, "overlap"),
         (("blocks", 0, "count"), 0, r"blocks\.count"),
         (("blocks", 0, "count"), True, r"blocks\.count"),
         (("budget", "tokens"), "many", r"budget\.tokens"),

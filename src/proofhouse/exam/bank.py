@@ -172,11 +172,15 @@ class Bank:
         }
 
     def reveal_record(self) -> dict[str, JsonValue]:
-        """What an inspector gets when the bank is retired: the key and the plan. It opens every item."""
+        """What an inspector gets when the bank is retired: the key, the plan and every item's record.
+
+        Key and plan regenerate every item with this program; the records check against the seal without it.
+        """
         return {
             "format": REVEAL_FORMAT,
             "bank_key": base64.b64encode(self._key).decode("ascii"),
             "plan": self.plan.to_record(),
+            "items": [item_record(item) for item in self.items],
         }
 
 
@@ -236,7 +240,7 @@ def open_reveal(seal: JsonValue, reveal: JsonValue) -> OpenedSeal:
         BadRecord: either record is malformed.
         SealBroken: they do not belong together.
     """
-    fields = require_keys(reveal, "reveal", {"format", "bank_key", "plan"})
+    fields = require_keys(reveal, "reveal", {"format", "bank_key", "plan", "items"})
     if fields["format"] != REVEAL_FORMAT:
         raise BadRecord(f"reveal.format: expected {REVEAL_FORMAT}, not {fields['format']!r}")
     try:
@@ -245,4 +249,31 @@ def open_reveal(seal: JsonValue, reveal: JsonValue) -> OpenedSeal:
         raise BadRecord("reveal.bank_key: not base64") from None
     if len(key) != KEY_BYTES:
         raise BadRecord(f"reveal.bank_key: expected {KEY_BYTES} bytes")
-    return open_seal(seal, key, Plan.from_record(fields["plan"]))
+    opened = open_seal(seal, key, Plan.from_record(fields["plan"]))
+    if fields["items"] != [item_record(item) for item in opened.items]:
+        raise SealBroken("the item records of the reveal are not those that the key makes")
+    return opened
+
+
+def check_shard(bank_seal: JsonValue, bank_plan: Plan, shard_seal: JsonValue, shard: Plan) -> None:
+    """See that a shard's seal is part of its bank's, from the two seals and plans alone: no key is needed.
+
+    Raises:
+        BadRecord: a seal has not its form.
+        SealBroken: a place of the shard is not in the bank, or was sealed as another item there.
+    """
+    whole = require_keys(bank_seal, "bank seal", _SEAL_FIELDS)
+    part = require_keys(shard_seal, "shard seal", _SEAL_FIELDS)
+    if whole["plan_sha256"] != bank_plan.digest() or part["plan_sha256"] != shard.digest():
+        raise SealBroken("a seal is not that of its plan")
+    if whole["rule"] != part["rule"] or whole["grader_sha256"] != part["grader_sha256"]:
+        raise SealBroken("the shard has another rule or grader than the bank")
+    sealed = dict(zip(bank_plan.items, whole["commitments_sha256"], strict=False))
+    places = shard.items
+    if len(part["commitments_sha256"]) != len(places):
+        raise SealBroken("the shard's seal does not count its places")
+    for place, commitment in zip(places, part["commitments_sha256"], strict=True):
+        if sealed.get(place) != commitment:
+            raise SealBroken(
+                f"{place.family} level {place.level} index {place.index} is not the bank's item of that place"
+            )

@@ -5,17 +5,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from proofhouse.attest import JsonValue, KeyProblem, PublicKey, Signer
-from proofhouse.exam._records import BadRecord
-from proofhouse.exam.bank import Bank, BankKeyProblem, SealBroken, load_bank_key, open_reveal, open_seal
-from proofhouse.exam.errors import ExamError
+from proofhouse.attest import JsonValue, PublicKey, Signer
+from proofhouse.exam._cli_common import FILE, AnswerIsNo, CouldNot, clear_refusals, read_json, write_json
+from proofhouse.exam.bank import Bank, SealBroken, load_bank_key, open_reveal, open_seal
+from proofhouse.exam.bank_cli import bank as bank_group
+from proofhouse.exam.bank_cli import custody as custody_group
 from proofhouse.exam.plan import Budget, Plan, make_plan
 from proofhouse.exam.report import ReportRefused, read_report
 from proofhouse.exam.verdict import Rule
@@ -23,47 +22,12 @@ from proofhouse.exam.verdict import Rule
 if TYPE_CHECKING:
     from proofhouse.exam.run import Progress
 
-FILE = click.Path(dir_okay=False, path_type=Path)
 PHASES = {
     "build": "building items",
     "gate": "reference gate",
     "exam": "subject",
     "retry": "invalid samples again",
 }
-
-
-class CouldNot(click.ClickException):
-    """The work could not be done; exit status 3."""
-
-    exit_code = 3
-
-
-class AnswerIsNo(click.ClickException):
-    """The work was done and the answer is no; exit status 1."""
-
-    exit_code = 1
-
-
-@contextmanager
-def _clear_refusals() -> Iterator[None]:
-    """One message for everything that can be wrong with input or machine."""
-    try:
-        yield
-    except (BadRecord, BankKeyProblem, ExamError, KeyProblem) as error:
-        raise CouldNot(str(error)) from error
-    except OSError as error:
-        raise CouldNot(f"{error.filename or 'file'}: {error.strerror}") from error
-
-
-def _read_json(path: Path) -> JsonValue:
-    try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise CouldNot(f"{path}: not JSON") from error
-
-
-def _write_json(path: Path, record: JsonValue) -> None:
-    path.write_text(json.dumps(record, indent=2) + "\n")
 
 
 _WHOLE_EXAM = """\b
@@ -84,6 +48,10 @@ def cli() -> None:
 
     Exit status: 0 done, 1 the answer is no, 2 wrong use, 3 could not.
     """
+
+
+cli.add_command(bank_group)
+cli.add_command(custody_group)
 
 
 @cli.command()
@@ -110,7 +78,7 @@ def plan(
 
     Every number is plain JSON; edit the file before sealing it.
     """
-    with _clear_refusals():
+    with clear_refusals():
         made = make_plan(
             items,
             family,
@@ -118,7 +86,7 @@ def plan(
             rule=Rule(threshold=threshold, minimum_items=min(Rule.minimum_items, items)),
             hint=hint,
         )
-        _write_json(out, made.to_record())
+        write_json(out, made.to_record())
     click.echo(f"{out}: {items} items of {family}, plan {made.digest()}")
 
 
@@ -133,9 +101,9 @@ def seal(plan_path: Path, bank_key: Path, out: Path) -> None:
 
     The seal holds digests only and goes into the ledger. The bank key decides every item: keep it in custody.
     """
-    with _clear_refusals():
+    with clear_refusals():
         bank = Bank(load_bank_key(bank_key, create=True), Plan.load(plan_path))
-        _write_json(out, bank.seal_record())
+        write_json(out, bank.seal_record())
     click.echo(f"{out}: {len(bank.items)} items, root {bank.root}")
 
 
@@ -149,17 +117,17 @@ def open_seal_command(plan_path: Path, bank_key: Path, seal_path: Path | None, o
 
     Exit status 1 if the key or plan is not the sealed one.
     """
-    with _clear_refusals():
+    with clear_refusals():
         key, made = load_bank_key(bank_key), Plan.load(plan_path)
         bank = Bank(key, made)
         if seal_path is not None:
             try:
-                open_seal(_read_json(seal_path), key, made)
+                open_seal(read_json(seal_path), key, made)
             except SealBroken as error:
                 raise AnswerIsNo(str(error)) from error
             click.echo(f"{seal_path}: all {len(bank.items)} items are the sealed ones")
         if out is not None:
-            _write_json(out, bank.reveal_record())
+            write_json(out, bank.reveal_record())
             click.echo(f"{out}: opens {len(bank.items)} items, root {bank.root}")
 
 
@@ -174,9 +142,9 @@ def check_reveal(reveal: Path, seal_path: Path, out: Path | None) -> None:
 
     Exit status 1 if they do not belong together.
     """
-    with _clear_refusals():
+    with clear_refusals():
         try:
-            opened = open_reveal(_read_json(seal_path), _read_json(reveal))
+            opened = open_reveal(read_json(seal_path), read_json(reveal))
         except SealBroken as error:
             raise AnswerIsNo(str(error)) from error
         for item in opened.items if out is not None else ():
@@ -217,9 +185,9 @@ def run(
     A finished report of the same exam in --out is shown again, not made again.
     The verdict is in the report, not in the exit status: 0 means that the exam was held, 3 that it could not.
     """
-    with _clear_refusals():
+    with clear_refusals():
         made, key, owner = Plan.load(plan_path), load_bank_key(bank_key), Signer.load(signer)
-        sealed = _read_json(seal_path) if seal_path is not None else None
+        sealed = read_json(seal_path) if seal_path is not None else None
         # Inspect takes seconds to import; the other verbs do without it.
         from proofhouse.exam.run import run_exam
 
@@ -253,7 +221,7 @@ def check_model(model: str) -> None:
     """Say whether the Inspect model string MODEL can be used here, before anything is promised about it."""
     from proofhouse.exam.run import resolve_model
 
-    with _clear_refusals():
+    with clear_refusals():
         resolve_model(model)
     click.echo(f"{model} can be used")
 
@@ -301,10 +269,10 @@ def verify(report: Path, keys: tuple[Path, ...], seal_path: Path | None, as_json
 
     Exit status 1 if anything does not hold.
     """
-    with _clear_refusals():
+    with clear_refusals():
         trusted = [_read_key(path) for path in keys]
         content = report.read_bytes()
-        seal_record = _read_json(seal_path) if seal_path is not None else {}
+        seal_record = read_json(seal_path) if seal_path is not None else {}
         try:
             predicate = read_report(content, trusted)
         except ReportRefused as error:
@@ -322,4 +290,4 @@ def verify(report: Path, keys: tuple[Path, ...], seal_path: Path | None, as_json
 def _read_key(path: Path) -> PublicKey:
     if path.suffix == ".pem":
         return Signer.load(path).public
-    return PublicKey.from_record(_read_json(path))
+    return PublicKey.from_record(read_json(path))

@@ -39,6 +39,8 @@ class Block:
     version: str
     level: int
     count: int
+    first: int = 0
+    """Index of the first item; above 0 in the shard of a larger bank."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,8 @@ class Plan:
                 raise BadRecord(f"blocks: {block.family} has no level {block.level}")
             if block.level >= len(self.ability.difficulty):
                 raise BadRecord(f"ability.difficulty: no difficulty for level {block.level}")
-        if len({(block.family, block.level) for block in self.blocks}) != len(self.blocks):
-            raise BadRecord("blocks: each family and level stands once")
+        if len(set(self.items)) != len(self.items):
+            raise BadRecord("blocks: two blocks of one family and level overlap")
 
     @property
     def items(self) -> tuple[PlannedItem, ...]:
@@ -106,7 +108,7 @@ class Plan:
         return tuple(
             PlannedItem(block.family, block.level, index)
             for block in self.blocks
-            for index in range(block.count)
+            for index in range(block.first, block.first + block.count)
         )
 
     @classmethod
@@ -121,13 +123,14 @@ class Plan:
             raise BadRecord(f"format: expected {PLAN_FORMAT}, not {fields['format']!r}")
         blocks = []
         for entry in require_list(fields["blocks"], "blocks"):
-            block = require_keys(entry, "blocks", {"family", "version", "level", "count"})
+            block = require_keys(entry, "blocks", {"family", "version", "level", "count", "first"})
             blocks.append(
                 Block(
                     family=require_text(block["family"], "blocks.family"),
                     version=require_text(block["version"], "blocks.version"),
                     level=require_int(block["level"], "blocks.level", 0, 1000),
                     count=require_int(block["count"], "blocks.count", 1, 100_000),
+                    first=require_int(block["first"], "blocks.first", 0, 10**9),
                 )
             )
         return cls(
