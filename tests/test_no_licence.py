@@ -285,11 +285,14 @@ def findings(places: Iterable[Place]) -> list[Finding]:
     ]
 
 
-_TLP = "Traffic Light Protocol 2.0 names its widest circle so; it marks an advisory"
+_TLP = "Traffic Light Protocol 2.0 names its widest circle so; it marks who may read something"
 _ORDER = "a letter that waits for an earlier one of its thread"
 _PATCH = "the director authorises a patch for members' machines; its subject is no model"
 
 EXCEPTIONS: tuple[Allowed, ...] = (
+    Allowed("enum:server.accounts.marks.Mark.CLEAR", "clear", _TLP),
+    Allowed("model:accounts.*.mark=TLP:CLEAR", "clear", _TLP),
+    Allowed("text:server/accounts/marks.py", "clear", _TLP),
     Allowed("letter:*.tlp=TLP:CLEAR", "clear", _TLP),
     Allowed("text:server/advisories/services.py", "clear", _TLP),
     Allowed("text:server/releases/services.py", "clear", _TLP),

@@ -15,6 +15,8 @@ from proofhouse.attest import Signer, sha256_hex
 from proofhouse.law import FactSet, assessment_record
 from proofhouse.ledger import leaf
 from proofhouse.letters import LETTER_TYPES, Enclosure, Introduction, Letter, seal
+from proofhouse.server.accounts.files import CaseFile, GateOpening, Grant, Recusal
+from proofhouse.server.accounts.marks import Mark
 from proofhouse.server.accounts.models import Membership, Organisation, Person
 from proofhouse.server.accounts.permissions import ROLE_PERMISSIONS, Permission, Role
 from proofhouse.server.advisories.models import Advisory
@@ -215,6 +217,39 @@ def make_case(vendor: Peer) -> Case:
     return case
 
 
+def make_file(case: str, mark: Mark, part_of: str | None = None) -> CaseFile:
+    """The file of a case, by the case's name in the ledger."""
+    return CaseFile.objects.create(key=case, mark=mark, part_of_id=part_of)
+
+
+def make_grant(person: Person, case: str, *, days: int = 1, in_force: bool = True, **fields: Any) -> Grant:
+    """A need to know that runs, or ran out `-days` ago."""
+    return Grant.objects.create(
+        **{
+            "person": person,
+            "case": case,
+            "reason": "Knows the code",
+            "granted_by": person,
+            "granted_at": now(),
+            "until": now() + timedelta(days=days),
+            "entry": make_entry("grant.give", case, in_force=in_force),
+            **fields,
+        }
+    )
+
+
+def make_recusal(person: Person, case: str, *, lifted: bool | None = None) -> Recusal:
+    """A conflict of interest; `lifted` is True with the receipt of its lifting, False while that is pending."""
+    return Recusal.objects.create(
+        person=person,
+        case=case,
+        reason="Wrote the code",
+        since=now(),
+        entry=make_entry("recusal.declare", case),
+        lifting=None if lifted is None else make_entry("recusal.lift", case, in_force=lifted),
+    )
+
+
 def make_advisory(case: Case) -> Advisory:
     """A published advisory."""
     return Advisory.objects.create(
@@ -410,6 +445,13 @@ def make_world() -> World:
         state="received",
         written_at=now(),
     )
+    make_file("case:elsewhere", Mark.AMBER_STRICT)
+    make_grant(make_person(), "case:elsewhere")
+    make_recusal(make_person(), "case:elsewhere")
+    GateOpening.objects.create(
+        person=make_person(), model="cases.Case", row=str(case.id), case="case:elsewhere",
+        mark=Mark.AMBER_STRICT, rules="desk of coordinator", day=now().date(), first_at=now(),
+    )  # fmt: skip
     return World(inquiry, case, advisory, notification, release, make_own_desk())
 
 

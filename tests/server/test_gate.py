@@ -22,12 +22,17 @@ EVERYBODY = frozenset(Role)
 REVIEW = frozenset({Role.AUTHORITY, Role.DEVELOPER, Role.REVIEWER})
 OFFICE = frozenset({Role.AUTHORITY, Role.REVIEWER})
 NOBODY: frozenset[Role] = frozenset()
+KEEPERS = frozenset({Role.INSPECTOR, Role.STEWARD})
 OWN = frozenset({Role.COMPLIANCE, Role.DEVELOPER, Role.OPERATOR})
 
 READERS: dict[str, frozenset[Role]] = {
+    "accounts.CaseFile": EVERYBODY,
+    "accounts.GateOpening": KEEPERS,
+    "accounts.Grant": KEEPERS,
     "accounts.Membership": NOBODY,
     "accounts.Organisation": NOBODY,
     "accounts.Person": NOBODY,
+    "accounts.Recusal": KEEPERS,
     "advisories.Advisory": frozenset({Role.COORDINATOR}),
     "cases.Case": frozenset({Role.COORDINATOR, Role.MAINTAINER}),
     "cases.Patch": frozenset({Role.COORDINATOR, Role.MAINTAINER}),

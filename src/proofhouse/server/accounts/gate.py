@@ -1,25 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gate: the one place where it is decided what a person may see and do (design rule 4).
 
-Every model that people may read has named rules; a rule turns a person into a query over that model. What no rule
-admits does not exist for that person: a miss is "not found", never "forbidden".
+Named rules admit and forbid. Each turns a person into a query over one model; what no rule admits does not exist for
+that person, and what one rule forbids no other brings back. A miss is "not found", never "forbidden". Rules are
+registered by the desks (`rule`, `forbid`, `readable_by`, `parties`) and compiled by `accounts.ruling`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 
+from proofhouse.server.accounts.marks import CASE_OF, SENSITIVE, Mark, Tie
 from proofhouse.server.accounts.models import Person
+from proofhouse.server.accounts.openings import fired, watched
 from proofhouse.server.accounts.permissions import ROLE_PERMISSIONS, Permission, Role
+from proofhouse.server.accounts.ruling import forbid, parties, reach, readable_by, rule
+from proofhouse.server.accounts.standing import standing_of
+
+__all__ = [
+    "Explanation",
+    "Mark",
+    "NotAllowed",
+    "NotFound",
+    "Role",
+    "Tie",
+    "access",
+    "explain",
+    "forbid",
+    "may_do",
+    "parties",
+    "readable_by",
+    "require",
+    "rule",
+    "visible",
+]
 
 M = TypeVar("M", bound=Model)
-Rule = Callable[[Person], Q | None]
-
-_RULES: dict[type[Model], list[Rule]] = {}
 
 
 class NotAllowed(Exception):
@@ -34,35 +54,37 @@ class NotFound(Exception):
     code = "not_found"
 
 
-def rule(model: type[Model]) -> Callable[[Rule], Rule]:
-    """Register a rule for a model. It returns the query that it admits, or None to admit nothing."""
+@dataclass(frozen=True)
+class Explanation:
+    """Why a row is open to a person, or is not.
 
-    def register(function: Rule) -> Rule:
-        _RULES.setdefault(model, []).append(function)
-        return function
+    Attributes:
+        opens: The answer of the gate.
+        mark: What the case of the row bears; None for what lies under no case.
+        admitted_by: The rules that admit it, in fixed order.
+        forbidden_by: The rules that shut it all the same.
+    """
 
-    return register
+    opens: bool
+    mark: Mark | None
+    admitted_by: tuple[str, ...]
+    forbidden_by: tuple[str, ...]
 
 
-def readable_by(model: type[Model], *roles: Role) -> None:
-    """Register the simplest rule: whoever holds one of these roles in this house sees every row."""
-
-    def by_role(person: Person) -> Q | None:
-        return Q() if person.roles & frozenset(roles) else None
-
-    _RULES.setdefault(model, []).append(by_role)
+# --- what everybody calls ---------------------------------------------------------------------------------------------
 
 
 def visible(person: Person, model: type[M]) -> QuerySet[M]:
-    """The rows of a model that a person may see. A model without rules shows nothing."""
+    """The rows of a model that a person may see: the only way to rows for whoever shows them."""
     rows: QuerySet[M] = model._default_manager.all()
-    admitted: Q | None = None
-    if person.is_active:
-        for admits in _RULES.get(model, ()):
-            query = admits(person)
-            if query is not None:
-                admitted = query if admitted is None else admitted | query
-    return rows.none() if admitted is None else rows.filter(admitted)
+    reached = reach(person, model)
+    if reached is False:
+        return rows.none()
+    if reached is not True:
+        rows = rows.filter(reached)
+    if model._meta.label in CASE_OF and standing_of(person).marks & SENSITIVE:
+        return watched(rows, person)
+    return rows
 
 
 def access(person: Person, model: type[M], **where: Any) -> M:
@@ -77,9 +99,20 @@ def access(person: Person, model: type[M], **where: Any) -> M:
         raise NotFound(f"no {model._meta.verbose_name} like that") from None
 
 
+def explain(person: Person, row: Model) -> Explanation:
+    """Which rules decide whether a person may see a row; this reads as the gate does and notes no opening."""
+    found = next(iter(fired(person, type(row), [row.pk])), None)
+    if found is None:
+        return Explanation(False, None, (), ())
+    opens = person.is_active and bool(found.admitting) and not found.forbidding
+    return Explanation(opens, found.mark, found.admitting, found.forbidding)
+
+
 def may_do(person: Person, permission: Permission) -> bool:
-    """Whether a role of the person carries the permission. Default deny."""
-    return person.is_active and any(permission in ROLE_PERMISSIONS[role] for role in person.roles)
+    """Whether a role of the person carries the permission. Nothing is allowed that is not listed."""
+    return person.is_active and any(
+        permission in ROLE_PERMISSIONS[role] for role in standing_of(person).roles
+    )
 
 
 def require(person: Person, permission: Permission) -> None:

@@ -8,9 +8,16 @@ from typing import ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 
+from proofhouse.server.accounts.files import CaseFile, GateOpening, Grant, Recusal
 from proofhouse.server.accounts.permissions import Role
+from proofhouse.server.accounts.standing import standing_of
 from proofhouse.server.engine.ids import uuid7
 from proofhouse.server.house import this_house
+
+__all__ = [
+    "CaseFile", "GateOpening", "Grant", "Membership", "Organisation", "Person", "PersonManager", "Recusal",
+    "own_organisation",
+]  # fmt: skip
 
 
 class Organisation(models.Model):
@@ -65,8 +72,7 @@ class Person(AbstractBaseUser):
     @property
     def roles(self) -> frozenset[Role]:
         """The roles that the person holds now in the organisation that runs this house."""
-        held = self.memberships.filter(organisation__own=True)
-        return frozenset(Role(role) for role in held.values_list("role", flat=True))
+        return standing_of(self).roles
 
     @property
     def organisations(self) -> models.QuerySet[Organisation]:

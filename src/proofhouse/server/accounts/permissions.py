@@ -9,6 +9,10 @@ from enum import StrEnum
 class Permission(StrEnum):
     """What a person may be allowed to do. Reading is decided by the gate, not here."""
 
+    ACCOUNTS_CASE_MARK = "accounts:case:mark"
+    ACCOUNTS_GRANT_GIVE = "accounts:grant:give"
+    ACCOUNTS_RECUSAL_DECLARE = "accounts:recusal:declare"
+    ACCOUNTS_RECUSAL_LIFT = "accounts:recusal:lift"
     ADVISORIES_ADVISORY_PUBLISH = "advisories:advisory:publish"
     AUTHORITY_BANK_OPEN = "authority:bank:open"
     AUTHORITY_BANK_SEAL = "authority:bank:seal"
@@ -67,8 +71,15 @@ _OWN_OBLIGATIONS = frozenset(
 )
 """What a developer, an operator and a compliance lead may each do at the desk of their own house."""
 
-ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    Role.AUTHORITY: frozenset(
+_OF_EVERYBODY = frozenset({Permission.ACCOUNTS_RECUSAL_DECLARE})
+"""Whoever works here may stand back from a case."""
+
+_OF_CASES = frozenset({Permission.ACCOUNTS_CASE_MARK, Permission.ACCOUNTS_GRANT_GIVE})
+"""Whoever runs cases says how narrow their circle is, and names people to them."""
+
+_OF_DESKS: dict[Role, frozenset[Permission]] = {
+    Role.AUTHORITY: _OF_CASES
+    | frozenset(
         {
             Permission.AUTHORITY_BANK_OPEN,
             Permission.AUTHORITY_BANK_SEAL,
@@ -76,7 +87,8 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         }
     ),
     Role.COMPLIANCE: _OWN_OBLIGATIONS | {Permission.OBLIGATIONS_FILING_FILE},
-    Role.COORDINATOR: frozenset(
+    Role.COORDINATOR: _OF_CASES
+    | frozenset(
         {
             Permission.ADVISORIES_ADVISORY_PUBLISH,
             Permission.CASES_CASE_COORDINATE,
@@ -103,7 +115,8 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         }
     )
     | _OWN_OBLIGATIONS,
-    Role.REVIEWER: frozenset(
+    Role.REVIEWER: _OF_CASES
+    | frozenset(
         {
             Permission.EXAMS_STATEMENT_ACCEPT,
             Permission.OVERSIGHT_EXPORT_MAKE,
@@ -113,7 +126,17 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         }
     ),
     Role.STEWARD: frozenset(
-        {Permission.HOUSE_JOB_CANCEL, Permission.HOUSE_JOB_REQUEUE, Permission.HOUSE_PEER_INTRODUCE}
+        {
+            Permission.ACCOUNTS_GRANT_GIVE,
+            Permission.ACCOUNTS_RECUSAL_LIFT,
+            Permission.HOUSE_JOB_CANCEL,
+            Permission.HOUSE_JOB_REQUEUE,
+            Permission.HOUSE_PEER_INTRODUCE,
+        }
     ),
+}
+
+ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    role: held | _OF_EVERYBODY for role, held in _OF_DESKS.items()
 }
 """Default deny: what is not listed is not allowed."""
