@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 from inspect_ai import Task
 from inspect_ai import eval as run_task
@@ -22,11 +23,13 @@ from inspect_ai.tool import bash, python
 from inspect_ai.util import SandboxEnvironmentSpec, SandboxUserUnsupportedError, sandbox
 from inspect_ai.util._sandbox import self_check
 
-from proofhouse.sandbox import SandboxUnavailable, _selftest
+from proofhouse.sandbox import SandboxUnavailable, _selftest, inspect_provider
 from proofhouse.sandbox.inspect_provider import (
     DEATH_KEY,
     BwrapConfig,
     BwrapSandboxEnvironment,
+    HostConfig,
+    LinkConfig,
     sandbox_death,
 )
 
@@ -113,9 +116,77 @@ def test_a_configuration_survives_the_log() -> None:
     assert config.to_spec().keep_background
 
 
-def test_a_configuration_file_is_refused() -> None:
-    with pytest.raises(TypeError, match="BwrapConfig"):
-        anyio.run(BwrapSandboxEnvironment.sample_init, "task", "compose.yaml", {})
+def test_a_configuration_file_holds_the_same_fields(tmp_path: Path) -> None:
+    file = tmp_path / "bwrap.yaml"
+    file.write_text("memory_bytes: 268435456\nhosts: [{name: desk}, {name: plc, pids: 20}]\n")
+    config = inspect_provider._config(str(file))
+    assert config.to_spec().limits.memory_bytes == 1 << 28
+    assert [(host.name, host.limits.pids) for host in config.to_fabric().hosts] == [
+        ("desk", 256),
+        ("plc", 20),
+    ]
+
+
+@pytest.mark.parametrize("content", ["memory: 1", "hosts: 3", "- x", "{"])
+def test_a_configuration_file_that_says_something_else_is_refused(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "bwrap.yaml"
+    file.write_text(content)
+    with pytest.raises(ValueError, match="not a configuration"):
+        anyio.run(BwrapSandboxEnvironment.sample_init, "task", str(file), {})
+
+
+def test_a_network_that_makes_no_sense_stops_the_task() -> None:
+    config = BwrapConfig(hosts=(HostConfig(name="desk"),))
+    with pytest.raises(ValueError, match="2 to 6 hosts"):
+        anyio.run(BwrapSandboxEnvironment.task_init, "task", config)
+
+
+@solver
+def plc_service() -> Solver:
+    """Starts a service on the host ``plc`` of the sample's fabric."""
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        await sandbox("plc").write_file("index.html", "valve closed")
+        await sandbox("plc").exec(["sh", "-c", "python3 -m http.server 80 >/dev/null 2>&1 &"])
+        fabric = sandbox("plc").as_type(BwrapSandboxEnvironment).fabric
+        assert fabric is not None
+        await anyio.to_thread.run_sync(fabric.wait_for, "plc", 80)
+        return state
+
+    return solve
+
+
+@scorer(metrics=[accuracy()])
+def contact_scorer() -> Scorer:
+    """Who connected to whom, as the machine outside saw it."""
+
+    async def score(state: TaskState, target: Target) -> Score:
+        fabric = sandbox().as_type(BwrapSandboxEnvironment).fabric
+        assert fabric is not None
+        return Score(value=" ".join(f"{each.source}>{each.target}:{each.port}" for each in fabric.contacts()))
+
+    return score
+
+
+def test_a_samples_fabric_is_addressed_by_the_names_of_its_hosts(tmp_path: Path) -> None:
+    config = BwrapConfig(
+        hosts=(HostConfig(name="desk"), HostConfig(name="plc")),
+        links=(LinkConfig(source="desk", target="plc", ports=(80,)),),
+    )
+    fetch = "import urllib.request; print(urllib.request.urlopen('http://plc/').read().decode())"
+    log = _run(
+        tmp_path,
+        [("python", {"code": fetch}), ("bash", {"command": "ls /work"})],
+        plc_service(),
+        sandbox_spec=SandboxEnvironmentSpec("bwrap", config),
+        judge=contact_scorer(),
+    )
+    assert log.status == "success", log.error
+    assert log.samples is not None
+    said = [message.text.strip() for message in log.samples[0].messages if message.role == "tool"]
+    assert said == ["valve closed", ""]
+    assert log.samples[0].scores is not None
+    assert log.samples[0].scores["contact_scorer"].value == "desk>plc:80"
 
 
 def test_importing_the_sandbox_does_not_import_inspect() -> None:
@@ -155,7 +226,13 @@ def killer() -> Solver:
     return solve
 
 
-def _run(log_dir: Path, calls: list[tuple[str, dict[str, Any]]], *before: Solver) -> EvalLog:
+def _run(
+    log_dir: Path,
+    calls: list[tuple[str, dict[str, Any]]],
+    *before: Solver,
+    sandbox_spec: SandboxEnvironmentSpec | None = None,
+    judge: Scorer | None = None,
+) -> EvalLog:
     usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
     outputs = [ModelOutput.for_tool_call("mockllm/model", name, arguments) for name, arguments in calls]
     outputs.append(ModelOutput.from_content("mockllm/model", "done"))
@@ -164,8 +241,8 @@ def _run(log_dir: Path, calls: list[tuple[str, dict[str, Any]]], *before: Solver
     task = Task(
         dataset=[Sample("go")],
         solver=[*before, use_tools(bash(timeout=2), python(timeout=2)), generate()],
-        scorer=death_scorer(),
-        sandbox="bwrap",
+        scorer=judge or death_scorer(),
+        sandbox=sandbox_spec or "bwrap",
     )
     model = get_model("mockllm/model", custom_outputs=outputs)
     return run_task(task, model=model, display="none", log_dir=str(log_dir))[0]

@@ -5,18 +5,22 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 
+from proofhouse.sandbox._holder import Holder, Listener
 from proofhouse.sandbox._launch import launch
-from proofhouse.sandbox._wire import NOT_REGULAR, TOO_LARGE, Exchange, How, NoAnswer, Op, Report, Request
+from proofhouse.sandbox._wire import NOT_REGULAR, TOO_LARGE, How, NoAnswer, Op, Report, Request
 from proofhouse.sandbox.errors import FileTooLarge, SandboxDead, UnsafePath
-from proofhouse.sandbox.limits import BoxSpec, Enforcement, ExecResult
+from proofhouse.sandbox.limits import BoxSpec, Enforcement, ExecResult, Tier
 
 _ANSWER_GRACE_S = 10.0  # beyond a command's own limit, for a loaded host
+_LAUNCH: dict[Tier, Callable[[BoxSpec], Holder]] = {"T0": launch}
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/work", "USER": "box", "LANG": "C.UTF-8"}
 
 
@@ -38,14 +42,11 @@ class Box:
     Files move only through process 1 inside, so that no link planted there can lead the host anywhere.
     """
 
-    tier = "T0"
-
     def __init__(self, spec: BoxSpec) -> None:
         self.spec = spec
         self._death: str | None = None
-        self._sending = threading.Lock()
         self._ending = threading.Lock()
-        self._holder = launch(spec)
+        self._holder = _LAUNCH[spec.tier](spec)
         self._end = weakref.finalize(self, self._holder.end)
 
     def __enter__(self) -> Box:
@@ -55,6 +56,11 @@ class Box:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def tier(self) -> Tier:
+        """The tier that was asked for; no other is ever opened."""
+        return self.spec.tier
 
     @property
     def enforcement(self) -> Enforcement:
@@ -99,7 +105,7 @@ class Box:
         limits = self.spec.limits
         wall_s = limits.wall_s if wall_s is None else wall_s
         request = self._request(Op.EXEC, cwd, wall_s, argv=argv, env={**_ENVIRONMENT, **(env or {})})
-        kills_before = self._holder.group.memory_kills()
+        kills_before = self._holder.memory_kills()
         started = time.monotonic()
         report, out, err, cut = self._ask(request, stdin, output_bytes or limits.output_bytes)
         seconds = time.monotonic() - started
@@ -113,7 +119,7 @@ class Box:
             stdout=out,
             stderr=err,
             seconds=seconds,
-            out_of_memory=report.out_of_memory or self._holder.group.memory_kills() > kills_before,
+            out_of_memory=report.out_of_memory or self._holder.memory_kills() > kills_before,
             cpu_s=report.cpu_s,
             max_rss_bytes=report.max_rss_bytes,
         )
@@ -164,6 +170,40 @@ class Box:
         """
         return self._tool(["tar", "-c", "-f", "-", "-C", _place(path), "."], path, b"", max_bytes)
 
+    def listen(self, address: str, port: int) -> Listener:
+        """Listen inside the box and take the connections outside: one end of a fabric's link.
+
+        The guest can connect to it; it can neither close it nor reach anything else through it.
+
+        Args:
+            address: A loopback address.
+            port: 1 to 65535; low ones too.
+
+        Raises:
+            OSError: The place is taken.
+            SandboxDead: The box ended.
+        """
+        with self._alive():
+            return self._holder.listen(address, port)
+
+    def connect(self, address: str, port: int, source: str = "127.0.0.1") -> socket.socket:
+        """Start connecting to a service inside the box, from the host: a link's other end.
+
+        Args:
+            address: A loopback address of the box.
+            port: The service's.
+            source: The loopback address from which the service sees the connection come.
+
+        Returns:
+            A non-blocking socket; once writable, its ``SO_ERROR`` says whether somebody listened.
+
+        Raises:
+            ConnectionRefusedError: Nobody listens there.
+            SandboxDead: The box ended.
+        """
+        with self._alive():
+            return self._holder.connect(address, port, source)
+
     def kill(self, reason: str) -> None:
         """Kill everything in the box now; whoever still waits for it gets SandboxDead with this reason."""
         self._death = self._death or reason
@@ -174,7 +214,7 @@ class Box:
     def close(self) -> None:
         """Kill everything and give back what the host lent: descriptors, control groups. May be repeated."""
         self.kill("the box was closed")
-        with self._ending, self._sending:
+        with self._ending:
             self._end()
 
     def _request(
@@ -204,24 +244,23 @@ class Box:
         )
 
     def _ask(self, request: Request, stdin: bytes, output_bytes: int) -> tuple[Report, bytes, bytes, bool]:
-        encoded = request.to_bytes()
-        exchange = Exchange(self._holder.owner)
+        with self._alive():
+            return self._holder.ask(request, stdin, output_bytes, request.wall_s + _ANSWER_GRACE_S)
+
+    @contextmanager
+    def _alive(self) -> Iterator[None]:
+        if self._death is not None:
+            raise SandboxDead(self._death)
         try:
-            with self._sending:
-                if self._death is not None:
-                    raise SandboxDead(self._death)
-                exchange.send(self._holder.control, encoded)
-            return exchange.run(stdin, output_bytes, request.wall_s + _ANSWER_GRACE_S)
-        except (NoAnswer, ConnectionError) as error:
-            raise SandboxDead(self._mourn(late=isinstance(error, NoAnswer) and error.late)) from error
-        finally:
-            exchange.close()
+            yield
+        except NoAnswer as error:
+            raise SandboxDead(self._mourn(late=error.late)) from error
 
     def _mourn(self, *, late: bool) -> str:
         """Why the box is lost; it is killed, so that it cannot come back half alive."""
         if late:
             reason = "the box stopped answering"
-        elif self._holder.group.memory_kills():
+        elif self._holder.memory_kills():
             reason = "process 1 of the box ended; the memory limit had been reached"
         else:
             reason = "process 1 of the box ended"

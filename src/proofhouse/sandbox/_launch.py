@@ -13,19 +13,22 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from proofhouse.sandbox import _profile
 from proofhouse.sandbox._cgroup import ControlGroup
 from proofhouse.sandbox._diagnosis import explain
+from proofhouse.sandbox._holder import Listener
 from proofhouse.sandbox._native import program
 from proofhouse.sandbox._seccomp import seccomp_program
+from proofhouse.sandbox._wire import Exchange, NoAnswer, Report, Request
 from proofhouse.sandbox.errors import CannotEnforce, SandboxUnavailable
 from proofhouse.sandbox.limits import BoxSpec, Enforcement
 
 _START_PATIENCE_S = 30.0
 _KILL_PATIENCE_S = 5.0
+_BACKLOG = 16
 _UID_BASE, _UID_COUNT = 0x70000000, 1 << 20  # far from people, services and the usual container ranges
 _CREDENTIALS = struct.Struct("3i")  # struct ucred, unix(7)
 _serial = itertools.count()
@@ -69,8 +72,8 @@ os.register_at_fork(after_in_child=_spawner.forget)
 
 
 @dataclass
-class Holder:
-    """A started box as the host holds it.
+class BubblewrapHolder:
+    """A started box of tier T0 as the host holds it.
 
     Attributes:
         control: Our end of the socket to process 1; closing it ends the box.
@@ -86,6 +89,90 @@ class Holder:
     _bwrap: subprocess.Popen[bytes]
     _init: int  # pidfd of process 1
     _host_pid: int
+    _sending: threading.Lock = field(default_factory=threading.Lock)
+    _ended: bool = False
+
+    def ask(
+        self, request: Request, stdin: bytes, output_bytes: int, patience_s: float
+    ) -> tuple[Report, bytes, bytes, bool]:
+        """See `Holder.ask`."""
+        exchange = self._sent(request)
+        try:
+            return exchange.run(stdin, output_bytes, patience_s)
+        finally:
+            exchange.close()
+
+    def _sent(self, request: Request) -> Exchange:
+        encoded = request.to_bytes()
+        exchange = Exchange(self.owner)
+        try:
+            with self._sending:
+                if self._ended:
+                    raise NoAnswer(late=False)
+                exchange.send(self.control, encoded)
+        except ConnectionError as error:
+            exchange.close()
+            raise NoAnswer(late=False) from error
+        except BaseException:
+            exchange.close()
+            raise
+        return exchange
+
+    def _socket(self) -> socket.socket:
+        """A TCP socket that belongs to the box's network, whoever holds it."""
+        exchange = self._sent(Request.for_socket())
+        try:
+            return exchange.take_socket(_START_PATIENCE_S)
+        finally:
+            exchange.close()
+
+    def listen(self, address: str, port: int) -> Listener:
+        """See `Holder.listen`."""
+        made = self._socket()
+        try:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.bind((address, port))
+            made.listen(_BACKLOG)
+        except BaseException:
+            made.close()
+            raise
+        return SocketListener(made)
+
+    def connect(self, address: str, port: int, source: str) -> socket.socket:
+        """See `Holder.connect`."""
+        made = self._socket()
+        made.setblocking(False)
+        try:
+            made.bind((source, 0))
+            made.connect((address, port))
+        except BlockingIOError:
+            return made
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    def open_low_ports(self) -> None:
+        """Let the box's programs serve ports below 1024, which in a network of its own harms nobody.
+
+        Raises:
+            CannotEnforce: The kernel's setting cannot be written here (in a container with a read-only /proc/sys).
+        """
+        with self._socket() as made:
+            done = subprocess.run(
+                [str(program("init")), "ports", str(made.fileno())],
+                pass_fds=(made.fileno(),),
+                capture_output=True,
+                text=True,
+                timeout=_START_PATIENCE_S,
+                check=False,
+            )
+        if done.returncode != 0:
+            raise CannotEnforce(done.stderr.strip() or "cannot open the low ports of the box")
+
+    def memory_kills(self) -> int:
+        """See `Holder.memory_kills`."""
+        return self.group.memory_kills()
 
     def kill(self) -> None:
         """Kill process 1, and with it the namespace; returns when nothing of it is left.
@@ -106,12 +193,36 @@ class Holder:
         if os.getpid() != self._host_pid:
             return
         self.kill()
-        self.control.close()
+        with self._sending:
+            self._ended = True
+            self.control.close()
         os.close(self._init)
         self.group.remove()
 
 
-def launch(spec: BoxSpec) -> Holder:
+class SocketListener:
+    """A listening socket of a box's network in the host's hands."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        listening.setblocking(False)
+        self._listening = listening
+
+    def fileno(self) -> int:
+        """See `Listener.fileno`."""
+        return self._listening.fileno()
+
+    def accept(self) -> socket.socket:
+        """See `Listener.accept`."""
+        accepted, _ = self._listening.accept()
+        accepted.setblocking(False)
+        return accepted
+
+    def close(self) -> None:
+        """See `Listener.close`."""
+        self._listening.close()
+
+
+def launch(spec: BoxSpec) -> BubblewrapHolder:
     """Start a box and wait until process 1 says that it is ready.
 
     Raises:
@@ -137,7 +248,10 @@ def launch(spec: BoxSpec) -> Holder:
         bwrap, said = _start(spec, wrap, init, group, theirs, owner)
         undo.callback(_abandon, bwrap)
         pid = _await_ready(control, bwrap, said)
-        holder = Holder(control, enforcement, owner, group, bwrap, os.pidfd_open(pid), os.getpid())
+        holder = BubblewrapHolder(control, enforcement, owner, group, bwrap, os.pidfd_open(pid), os.getpid())
+        undo.callback(holder.end)
+        if spec.low_ports:
+            holder.open_low_ports()
         undo.pop_all()
     return holder
 
@@ -180,7 +294,8 @@ def _start(
         stack.enter_context(theirs)
         init_fd = os.open(init, os.O_RDONLY | os.O_CLOEXEC)
         stack.callback(os.close, init_fd)
-        data = {path: _memory_file(text.encode(), stack) for path, text in _profile.ETC_FILES.items()}
+        files = _profile.etc_files(spec.names)
+        data = {path: _memory_file(text.encode(), stack) for path, text in files.items()}
         seccomp = _memory_file(filter_program, stack)
         uid, gid = owner or (-1, -1)
         argv = [

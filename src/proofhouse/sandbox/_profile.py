@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,17 @@ ETC_FILES = {
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
 """The box's own configuration; no word of it comes from the host."""
+
+
+def etc_files(names: Mapping[str, str]) -> dict[str, str]:
+    """`ETC_FILES`, with further names for loopback addresses in /etc/hosts.
+
+    Args:
+        names: Address by host name, both already checked by `BoxSpec`.
+    """
+    further = "".join(f"{address} {name}\n" for name, address in names.items())
+    return {**ETC_FILES, "/etc/hosts": ETC_FILES["/etc/hosts"] + further}
+
 
 _FROM_HOST_ETC = ("/etc/ld.so.cache", "/etc/alternatives")
 """What programs under the host's ``/usr`` need to find their libraries and each other."""
@@ -92,7 +104,7 @@ def arguments(
     Args:
         wrap: The installed bubblewrap.
         limits: For the sizes of the file systems.
-        data: Open descriptor of each file of `ETC_FILES`, by its path.
+        data: Open descriptor of each file of `etc_files`, by its path.
         init: Open descriptor of the compiled init.
         seccomp: Open descriptor of the filter program.
     """

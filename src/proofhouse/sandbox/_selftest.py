@@ -23,7 +23,7 @@ from proofhouse.sandbox._box import Box, open_box
 from proofhouse.sandbox._native import program
 from proofhouse.sandbox._seccomp import refused_numbers
 from proofhouse.sandbox.errors import SandboxDead, SandboxUnavailable
-from proofhouse.sandbox.limits import BoxSpec, Enforcement, Limits, Profile
+from proofhouse.sandbox.limits import BoxSpec, Enforcement, Limits, Profile, Tier
 
 _LIMITS = Limits(wall_s=10, cpu_s=10, memory_bytes=64 << 20, pids=16, output_bytes=1 << 20)
 _PROBE = "/tmp/probe"  # noqa: S108  # a path inside the box
@@ -93,14 +93,14 @@ class SelfTest:
         return {"ok": self.ok, **asdict(self)}
 
 
-def self_test(profile: Profile = "agent") -> SelfTest:
-    """Open a fresh box and try to get out of it.
+def self_test(profile: Profile = "agent", tier: Tier = "T0") -> SelfTest:
+    """Open a fresh box of a tier and try to get out of it.
 
     Raises:
         SandboxUnavailable: No box can be opened at all.
     """
     started = time.monotonic()
-    with _host_canaries() as canaries, open_box(BoxSpec(_LIMITS, profile)) as box:
+    with _host_canaries() as canaries, open_box(BoxSpec(_LIMITS, profile, tier=tier)) as box:
         reported: dict[str, Check] = {}
         try:
             box.put(_PROBE, program("probe").read_bytes(), mode=0o755)
@@ -119,13 +119,13 @@ def self_test(profile: Profile = "agent") -> SelfTest:
         return SelfTest(box.tier, profile, checks, time.monotonic() - started, box.enforcement)
 
 
-def require_containment(profile: Profile = "agent") -> SelfTest:
+def require_containment(profile: Profile = "agent", tier: Tier = "T0") -> SelfTest:
     """Run `self_test` and refuse to go on unless everything held.
 
     Raises:
         SandboxUnavailable: A check failed (the message names each), or no box can be opened.
     """
-    outcome = self_test(profile)
+    outcome = self_test(profile, tier)
     if not outcome.ok:
         failed = "; ".join(f"{check.name} ({check.detail})" for check in outcome.failures)
         raise SandboxUnavailable(

@@ -27,6 +27,7 @@ class Op(enum.IntEnum):
     EXEC = 1
     PUT = 2
     GET = 3
+    SOCKET = 4
 
 
 class How(enum.IntEnum):
@@ -56,6 +57,11 @@ class Request:
     env: Mapping[str, str] | None = None
     mode: int = 0
     max_bytes: int = 0
+
+    @classmethod
+    def for_socket(cls) -> Request:
+        """A request for a socket of the box's network; no child serves it, so no limit applies."""
+        return cls(Op.SOCKET, "/", 1, cpu_s=1, file_bytes=1, open_files=1, pids=1)
 
     def to_bytes(self) -> bytes:
         """Encode; a NUL in any string is refused with ValueError."""
@@ -203,6 +209,27 @@ class Exchange:
             output.take_rest(fd)
         out, err = outputs[self.stdout], outputs[self.stderr]
         return report, bytes(out.kept), bytes(err.kept), out.truncated or err.truncated
+
+    def take_socket(self, patience_s: float) -> socket.socket:
+        """The socket that process 1 made (`Op.SOCKET`).
+
+        Raises:
+            NoAnswer: Process 1 is gone or silent.
+            OSError: It could not make one.
+        """
+        self.channel.settimeout(patience_s)
+        try:
+            message, fds, _, _ = socket.recv_fds(self.channel, 256, 1)
+        except TimeoutError as error:
+            raise NoAnswer(late=True) from error
+        except ConnectionError:
+            message, fds = b"", []
+        if not message:
+            raise NoAnswer(late=False)
+        report = Report.from_bytes(message)
+        if not fds:
+            raise OSError(report.value, f"the box could not make a socket: {os.strerror(report.value)}")
+        return socket.socket(fileno=fds[0])
 
     def _report(self) -> Report:
         try:

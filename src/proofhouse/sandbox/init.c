@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Two small programs in one file, chosen by the first argument.
+ * Three small programs in one file, chosen by the first argument.
  *
  * launch UID GID [CGROUP.PROCS...] -- PROGRAM ARG...
  *   On the host, in front of bubblewrap: joins the box's control groups, gives up root for an
  *   unprivileged uid (-1 keeps the caller's), and executes PROGRAM.
+ *
+ * ports FD
+ *   On the host: lets unprivileged programs bind every port in the network namespace of the socket FD, so that a
+ *   box's service can have the port number that the world knows it by.
  *
  * serve FD MEMORY_BYTES SWEEP [TMPFS...]
  *   Process 1 of the box.  The host holds the other end of the SOCK_SEQPACKET socket FD.  Each message
@@ -23,12 +27,16 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/nsfs.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -42,7 +50,7 @@
 #include <unistd.h>
 
 enum { MAGIC = 0x50484231, MAX_RUNNING = 64, FD_COUNT = 5, TICK_MS = 20, SWEEP_S = 5, INODE_BYTES = 1024 };
-enum { OP_EXEC = 1, OP_PUT = 2, OP_GET = 3 };
+enum { OP_EXEC = 1, OP_PUT = 2, OP_GET = 3, OP_SOCKET = 4 };
 enum { HOW_EXIT = 0, HOW_SIGNAL = 1, HOW_REFUSED = 2 };
 enum { FLAG_TIMED_OUT = 1, FLAG_MEMORY = 2 };
 /* Exit statuses of put and get beyond errno values, which end at 133 on Linux. */
@@ -100,6 +108,21 @@ static int launch(int argc, char **argv) {
     execv(argv[i + 1], argv + i + 1);
     fprintf(stderr, "cannot execute %s: %s\n", argv[i + 1], strerror(errno));
     return 127;
+}
+
+/* ---- ports ------------------------------------------------------------------------------------ */
+
+static int ports(int argc, char **argv) {
+    if (argc != 3) return 2;
+    int network = ioctl(atoi(argv[2]), SIOCGSKNS);
+    int owner = network < 0 ? -1 : ioctl(network, NS_GET_USERNS);
+    int joined = owner >= 0 && setns(owner, CLONE_NEWUSER) == 0 && setns(network, CLONE_NEWNET) == 0;
+    int fd = joined ? open("/proc/sys/net/ipv4/ip_unprivileged_port_start", O_WRONLY | O_CLOEXEC) : -1;
+    if (fd < 0 || write(fd, "0", 1) != 1) {
+        fprintf(stderr, "cannot open the low ports of the box: %s\n", strerror(errno));
+        return 126;
+    }
+    return 0;
 }
 
 /* ---- what a request's child does ------------------------------------------------------------- */
@@ -284,6 +307,28 @@ static int split(char **out, uint32_t count, char **at, char *end) {
     return 0;
 }
 
+/* A fresh TCP socket of the box's network for the host, which binds or connects it: a link of the fabric. It
+   goes with the report, and nothing in the box ever holds it. */
+static void answer_socket(int channel) {
+    struct report r = {.magic = MAGIC, .how = HOW_EXIT};
+    char space[CMSG_SPACE(sizeof(int))] = {0};
+    struct iovec io = {.iov_base = &r, .iov_len = sizeof r};
+    struct msghdr m = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        answer(channel, HOW_REFUSED, errno, 0, NULL);
+        return;
+    }
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    (void)!sendmsg(channel, &m, MSG_NOSIGNAL);
+    close(fd);
+    close(channel);
+}
+
 static int start(const int *fds, struct running *slot) {
     struct stat st;
     if (fstat(fds[0], &st) || st.st_size < (off_t)sizeof(struct request)) return EINVAL;
@@ -294,8 +339,13 @@ static int start(const int *fds, struct running *slot) {
     int failed = EINVAL;
     char *at = map + sizeof *q, *end = map + size, *place[2];
     char **argv = NULL, **env = NULL;
-    if (q->magic != MAGIC || q->op < OP_EXEC || q->op > OP_GET || q->argc > size || q->envc > size) goto out;
+    if (q->magic != MAGIC || q->op < OP_EXEC || q->op > OP_SOCKET || q->argc > size || q->envc > size) goto out;
     if (q->op == OP_EXEC && q->argc == 0) goto out;
+    if (q->op == OP_SOCKET) {
+        answer_socket(fds[1]);
+        failed = 0;
+        goto out;
+    }
     argv = calloc(q->argc + 1, sizeof *argv);
     env = calloc(q->envc + 1, sizeof *env);
     if (!argv || !env) {
@@ -465,6 +515,7 @@ static int serve(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "launch") == 0) return launch(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "ports") == 0) return ports(argc, argv);
     if (argc > 1 && strcmp(argv[1], "serve") == 0) return serve(argc, argv);
     return 2;
 }

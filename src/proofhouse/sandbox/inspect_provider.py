@@ -5,6 +5,13 @@ Import this module (or load the package's ``inspect_ai`` entry point) and name t
 
     Task(..., sandbox="bwrap")
     Task(..., sandbox=SandboxEnvironmentSpec("bwrap", BwrapConfig(memory_bytes=2 << 30)))
+    Task(..., sandbox=("bwrap", "bwrap.yaml"))          # the same fields in a file, as inspect-cyber does
+
+A configuration with ``hosts`` opens a fabric: each host is an environment of its own, reached by its name
+(``sandbox("plc")``), and the first is the default one, where tools run::
+
+    BwrapConfig(hosts=(HostConfig(name="desk"), HostConfig(name="plc")),
+                links=(LinkConfig(source="desk", target="plc", ports=(502,)),))
 
 A box that dies raises `SandboxUnavailableError`, which Inspect shows the model as a tool error while the
 sample goes on and ends as a success. Such a sample is *invalid*, not failed: the death is kept in the
@@ -16,10 +23,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
 import anyio.to_thread
+import yaml
 from inspect_ai.util import (
     ExecResult,
     OutputLimitExceededError,
@@ -37,7 +47,8 @@ from typing_extensions import override
 from proofhouse.sandbox._box import Box, open_box
 from proofhouse.sandbox._selftest import require_containment
 from proofhouse.sandbox.errors import FileTooLarge, SandboxDead, UnsafePath
-from proofhouse.sandbox.limits import BoxSpec, Limits, Profile
+from proofhouse.sandbox.fabric import Fabric, FabricSpec, Host, Link
+from proofhouse.sandbox.limits import BoxSpec, Limits, Profile, Tier
 
 DEATH_KEY = "proofhouse:sandbox_death"
 """Key in a sample's store; its value says why the sample's box died. Absent: it did not."""
@@ -48,14 +59,37 @@ _T = TypeVar("_T")
 _logger = logging.getLogger(__name__)
 
 
+class HostConfig(BaseModel):
+    """One host of a sample's fabric; what is not given is as in the sample's own limits."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    memory_bytes: int | None = None
+    pids: int | None = None
+    disk_bytes: int | None = None
+
+
+class LinkConfig(BaseModel):
+    """What one host may reach of another; see `Link`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    target: str
+    ports: tuple[int, ...]
+    tap_bytes: int = 0
+
+
 class BwrapConfig(BaseModel):
-    """Limits and profile of a sample's box; see `Limits` for each.
+    """Tier, limits and profile of a sample's box, and the hosts and links of its fabric; see `Limits` and `Fabric`.
 
     ``wall_s`` bounds a command for which Inspect gives no timeout.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    tier: Tier = "T0"
     wall_s: float = 600
     cpu_s: int = 600
     memory_bytes: int = Limits.memory_bytes
@@ -64,11 +98,30 @@ class BwrapConfig(BaseModel):
     file_bytes: int = Limits.file_bytes
     open_files: int = Limits.open_files
     profile: Profile = "agent"
+    hosts: tuple[HostConfig, ...] = ()
+    links: tuple[LinkConfig, ...] = ()
+
+    def to_limits(self) -> Limits:
+        """The limits of a box."""
+        return Limits(**self.model_dump(exclude={"tier", "profile", "hosts", "links"}))
 
     def to_spec(self) -> BoxSpec:
         """The box's specification. What a command starts in the background lives on, as agents expect."""
-        limits = Limits(**self.model_dump(exclude={"profile"}))
-        return BoxSpec(limits, self.profile, keep_background=True)
+        return BoxSpec(self.to_limits(), self.profile, keep_background=True, tier=self.tier)
+
+    def to_fabric(self) -> FabricSpec:
+        """The fabric's specification, where there are hosts.
+
+        Raises:
+            ValueError: A name, link or port makes no sense.
+        """
+        limits = self.to_limits()
+        hosts = (
+            Host(host.name, replace(limits, **host.model_dump(exclude={"name"}, exclude_none=True)))
+            for host in self.hosts
+        )
+        links = (Link(**link.model_dump()) for link in self.links)
+        return FabricSpec(tuple(hosts), tuple(links), self.tier)
 
 
 def sandbox_death() -> str | None:
@@ -79,17 +132,29 @@ def sandbox_death() -> str | None:
 
 @sandboxenv(name="bwrap")
 class BwrapSandboxEnvironment(SandboxEnvironment):
-    """A box behind Inspect's interface. Box calls run in threads; the box itself is synchronous."""
+    """A box behind Inspect's interface. Box calls run in threads; the box itself is synchronous.
 
-    def __init__(self, box: Box) -> None:
+    Attributes:
+        box: The box.
+        fabric: The fabric of which the box is a host, for scorers and defenders: its contacts, `Fabric.cut`.
+    """
+
+    def __init__(self, box: Box, fabric: Fabric | None = None) -> None:
         super().__init__()
         self.box = box
+        self.fabric = fabric
 
     @override
     @classmethod
     def default_concurrency(cls) -> int | None:
         """Boxes at a time: they cost little beside what runs in them."""
         return 2 * (os.cpu_count() or 1)
+
+    @override
+    @classmethod
+    def config_files(cls) -> list[str]:
+        """The file that Inspect looks for beside a task which names no configuration."""
+        return ["bwrap.yaml"]
 
     @override
     @classmethod
@@ -101,16 +166,23 @@ class BwrapSandboxEnvironment(SandboxEnvironment):
     @classmethod
     async def task_init(cls, task_name: str, config: SandboxEnvironmentConfigType | None) -> None:
         """Run the self-test once for the task and refuse to start it unless everything held."""
-        await anyio.to_thread.run_sync(require_containment, _config(config).profile)
+        wanted = _config(config)
+        if wanted.hosts:
+            wanted.to_fabric()
+        await anyio.to_thread.run_sync(require_containment, wanted.profile, wanted.tier)
 
     @override
     @classmethod
     async def sample_init(
         cls, task_name: str, config: SandboxEnvironmentConfigType | None, metadata: dict[str, str]
     ) -> dict[str, SandboxEnvironment]:
-        """Open the sample's box."""
-        box = await anyio.to_thread.run_sync(open_box, _config(config).to_spec())
-        return {"default": cls(box)}
+        """Open the sample's box, or all hosts of its fabric with the links between them."""
+        wanted = _config(config)
+        if not wanted.hosts:
+            box = await anyio.to_thread.run_sync(open_box, wanted.to_spec())
+            return {"default": cls(box)}
+        fabric = await anyio.to_thread.run_sync(Fabric.start, wanted.to_fabric())
+        return {name: cls(fabric.box(name), fabric) for name in fabric.hosts}
 
     @override
     @classmethod
@@ -124,7 +196,8 @@ class BwrapSandboxEnvironment(SandboxEnvironment):
         """End the sample's box and everything in it, also when the sample was cancelled."""
         with anyio.CancelScope(shield=True):
             for environment in environments.values():
-                await anyio.to_thread.run_sync(environment.as_type(BwrapSandboxEnvironment).box.close)
+                ours = environment.as_type(BwrapSandboxEnvironment)
+                await anyio.to_thread.run_sync(ours.fabric.close if ours.fabric else ours.box.close)
 
     @override
     def default_polling_interval(self) -> float:
@@ -219,4 +292,13 @@ def _config(config: SandboxEnvironmentConfigType | None) -> BwrapConfig:
         return BwrapConfig()
     if isinstance(config, BwrapConfig):
         return config
-    raise TypeError("the sandbox 'bwrap' is configured by a BwrapConfig object, not by a file")
+    if isinstance(config, str):
+        return _from_file(Path(config))
+    raise TypeError("the sandbox 'bwrap' is configured by a BwrapConfig object or a YAML file of its fields")
+
+
+def _from_file(path: Path) -> BwrapConfig:
+    try:
+        return BwrapConfig.model_validate(yaml.safe_load(path.read_text("utf-8")) or {})
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} is not a configuration of the sandbox 'bwrap': {error}") from error

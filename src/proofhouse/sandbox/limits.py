@@ -3,11 +3,17 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
+Tier = Literal["T0", "T1"]
+"""How strong the isolation is: T0 shares the host's kernel, T1 has a kernel of its own."""
 Profile = Literal["agent", "build"]
 MemoryControl = Literal["cgroup-v1", "cgroup-v2", "watchdog"]
+HOST_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 PidsControl = Literal["cgroup-v1", "cgroup-v2", "rlimit"]
 
 
@@ -59,11 +65,24 @@ class BoxSpec:
             loopback; ``build`` for compilers, proofs and graders, which get no Internet-family sockets.
         keep_background: Whether processes that a command leaves behind live on (interactive agents need
             it). When false they are killed before the command's result is returned.
+        names: Loopback addresses by host name, for the box's /etc/hosts: the peers of a fabric's host.
+        tier: Exactly this tier is opened, or none.
+        low_ports: Whether programs of the box may serve ports below 1024, on its own loopback.
     """
 
     limits: Limits = field(default_factory=Limits)
     profile: Profile = "agent"
     keep_background: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
+    low_ports: bool = False
+    tier: Tier = "T0"
+
+    def __post_init__(self) -> None:
+        for name, address in self.names.items():
+            if not HOST_NAME.fullmatch(name):
+                raise ValueError(f"not a host name: {name!r} (lower-case letters, digits and hyphens)")
+            if not ipaddress.ip_address(address).is_loopback:
+                raise ValueError(f"the address of {name} is not a loopback address: {address}")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from proofhouse.attest import Signer, canonical, sha256_hex
-from proofhouse.sandbox import Box, open_box
+from proofhouse.sandbox import BoxSpec, open_box
 from proofhouse.validation._build import Artifact, Builds, NotBuilt, build
 from proofhouse.validation._cache import storage_errors
 from proofhouse.validation._crash import CodeAddress, Crash, Frame, name_crash
@@ -132,7 +132,7 @@ def validate(
         groups=_groups(recipe, matrix, patches),
         invalid_runs=bench.invalid_runs,
         versions={"compiler": builds.compiler, "recipe_format": "1"},
-        tier=Box.tier,
+        tier=BoxSpec().tier,
         build_cached=builds.cached,
         seconds=seconds,
         started=started,
