@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import click
@@ -56,3 +58,15 @@ def run(directory: Path) -> None:
         raise CouldNot(str(refused)) from None
     click.echo(f"{house.title}: {house.address}", err=True)
     run_house(directory)
+
+
+@cli.command()
+def api() -> None:
+    """Print the description of the REST interface, OpenAPI 3.1."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = "proofhouse.server.settings"
+    import django
+
+    django.setup()
+    from proofhouse.server.api import description
+
+    click.echo(json.dumps(description(), indent=1, sort_keys=True))

@@ -4,6 +4,7 @@
 from django.urls import include, path
 
 from proofhouse.server.advisories.files import provider_file
+from proofhouse.server.api import addresses
 from proofhouse.server.engine.views import receive_letter
 from proofhouse.server.releases.files import repository_file
 from proofhouse.server.releases.views import receive_acknowledgement
@@ -18,6 +19,7 @@ urlpatterns = [
     path("releases/", include("proofhouse.server.releases.urls")),
     path("obligations/", include("proofhouse.server.obligations.urls")),
     path("oversight/", include("proofhouse.server.oversight.urls")),
+    path("api/v1/", include((addresses(), "api"))),
     path("letters/", receive_letter, name="letters"),
     path("acknowledgements/", receive_acknowledgement, name="acknowledgements"),
     path("repositories/<path:file>", repository_file, name="repository-file"),

@@ -117,7 +117,8 @@ def one_transaction(name: str) -> Iterator[Running]:
         _running.reset(token)
 
 
-def _public_name(function: Callable[..., Any]) -> str:
+def public_name(function: Callable[..., Any]) -> str:
+    """The name under which an act or a question is asked for, `desk.verb`."""
     return f"{function.__module__.split('.')[-2]}.{function.__name__}"
 
 
@@ -132,7 +133,7 @@ def act(permission: Permission) -> Callable[[F], F]:
         parameters = inspect.signature(function).parameters
         if "actor" not in parameters or any(p.kind is not p.KEYWORD_ONLY for p in parameters.values()):
             raise TypeError(f"{function.__qualname__}: an act takes keyword-only arguments and an actor")
-        name = _public_name(function)
+        name = public_name(function)
 
         @functools.wraps(function)
         def run(**arguments: Any) -> Any:
@@ -148,23 +149,40 @@ def act(permission: Permission) -> Callable[[F], F]:
     return wrap
 
 
-def do_once(name: str, key: str, arguments: Mapping[str, Any], plain: Callable[[Any], Any]) -> Any:
+def plain(value: Any) -> Any:
+    """What an act gave back, as JSON can hold it: a record by its key and state."""
+    if isinstance(value, models.Model):
+        state = getattr(value, "state", None)
+        return {"id": str(value.pk)} | ({"state": str(state)} if state is not None else {})
+    return str(value) if isinstance(value, UUID) else value
+
+
+def do_once(
+    name: str, key: str, arguments: Mapping[str, Any], plain: Callable[[Any], Any], *, asked: str = ""
+) -> Any:
     """Do an act under an idempotency key: the same key gives the first answer again and does nothing.
 
     Args:
         name: Public name of the act.
-        key: Chosen by whoever asks; remembered in the act's own transaction.
+        key: Chosen by whoever asks, who alone may use it again; remembered in the act's own transaction.
         arguments: The act's arguments.
         plain: Turns the act's value into what JSON can hold.
+        asked: SHA-256 of the request, where the same key must come with the same request.
+
+    Raises:
+        ActError: The actor used this key for something else.
     """
     from proofhouse.server.engine.models import DoneAct
 
+    own_key = f"{arguments['actor'].pk}/{key}"
     with transaction.atomic():
         take_turn()
-        done = DoneAct.objects.filter(key=key).first()
+        done = DoneAct.objects.filter(key=own_key).first()
         if done is None:
             value = plain(ACTS[name](**arguments))
-            done = DoneAct.objects.create(key=key, act=name, value=value)
+            done = DoneAct.objects.create(key=own_key, act=name, asked_sha256=asked, value=value)
+        if done.act != name or done.asked_sha256 != asked:
+            raise ActError("this key was used for something else; take a new one", "idempotency_key_reused")
         return done.value
 
 
@@ -178,5 +196,5 @@ def plain(value: Any) -> Any:
 
 def question(function: F) -> F:
     """Register a reading function of a desk's `queries.py`: keyword-only `actor`, JSON values out."""
-    QUESTIONS[_public_name(function)] = function
+    QUESTIONS[public_name(function)] = function
     return function

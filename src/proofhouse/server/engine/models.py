@@ -39,10 +39,11 @@ class LedgerEntry(models.Model):
 
 
 class DoneAct(models.Model):
-    """An act that was asked for under an idempotency key, and what came of it."""
+    """An act that was asked for under an idempotency key, and what came of it; a key is its actor's own."""
 
     key = models.CharField(primary_key=True, max_length=120)
     act = models.CharField(max_length=80)
+    asked_sha256 = models.CharField(max_length=64, blank=True)
     value = models.JSONField(null=True)
 
 

@@ -452,8 +452,10 @@ def make_feed(*, actor: Person, token: str, titles: bool = False) -> CalendarFee
     queries.require_desk(actor)
     if len(token) < 43:
         raise ActError("token: take one from new_token", "record_refused")
-    CalendarFeed.objects.filter(person=actor, revoked_at=None).update(revoked_at=now())
     digest = sha256_hex(token.encode())
+    if CalendarFeed.objects.filter(token_sha256=digest).exists():
+        raise ActError("token: this one was used before; take one from new_token", "record_refused")
+    CalendarFeed.objects.filter(person=actor, revoked_at=None).update(revoked_at=now())
     told = {"token_sha256": digest, "titles": titles}
     return CalendarFeed.objects.create(
         person=actor,

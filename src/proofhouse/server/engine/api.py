@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Letters, peers, deadlines and how the house stands, over REST."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from proofhouse.server.engine import queries, services
+from proofhouse.server.engine.models import Deadline, Letter, Peer, Thread
+from proofhouse.server.rest import Body, Desk, Row
+from proofhouse.server.rest.bodies import Instant, Line, Slug, one_of
+
+desk = Desk("letters")
+
+
+class LetterRow(Row):
+    """One letter, sent or received; its envelope goes by its digest."""
+
+    digest: str
+    direction: Letter.Direction
+    thread: UUID
+    type: str
+    sequence: int
+    state: one_of(Letter.State)  # type: ignore[valid-type]  # a type made from the column
+    attempts: int
+    problem: str
+    written_at: datetime
+    acknowledged_at: datetime | None
+
+
+class ThreadRow(Row):
+    """A correspondence with one other house."""
+
+    id: UUID
+    peer: str
+    subject: str
+    case: str
+    opened_at: datetime
+
+
+class PeerRow(Row):
+    """Another house."""
+
+    name: str
+    title: str
+    address: str
+
+
+class DeadlineRow(Row):
+    """Something that falls due."""
+
+    id: UUID
+    kind: str
+    case: str
+    due_at: datetime
+    version: int
+    state: one_of(Deadline.State)  # type: ignore[valid-type]  # a type made from the column
+    settled_at: datetime | None
+
+
+class Standing(BaseModel):
+    """What is in force, what is pending, and which letters are on their way."""
+
+    entries: int
+    pending: int
+    queued: int
+    dead: int
+    letters: int
+
+
+class LetterKey(Body):
+    """A public key."""
+
+    algorithm: Literal["ed25519"]
+    public: Annotated[str, Field(max_length=100)]
+
+
+class Introduction(Body):
+    """What another house's steward handed over in person."""
+
+    house: Slug
+    title: Annotated[str, Field(min_length=1, max_length=120)]
+    address: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]{1,190}$")]
+    key: LetterKey
+    demo: bool
+    since: Instant
+    until: Instant | None
+
+
+class NewPeer(Body):
+    """Whom to believe, for which letters."""
+
+    introduction: Introduction
+    purposes: Annotated[list[Line], Field(min_length=1, max_length=64)]
+
+
+desk.rows("letters", Letter, LetterRow, order="written_at", by=("thread", "type", "state", "direction"))
+desk.row("letters/{str:letter}", Letter, LetterRow)
+desk.rows("threads", Thread, ThreadRow, by=("peer", "case"))
+desk.rows("peers", Peer, PeerRow)
+desk.rows("deadlines", Deadline, DeadlineRow, by=("case", "state"))
+desk.answer("standing", queries.standing, Standing)
+
+desk.act("peers", services.introduce, NewPeer)
