@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from django.test import Client
 from ninja.openapi.schema import OpenAPISchema
 
-import proofhouse
+from proofhouse.cli import main
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.api import PREFIX, api, description
 from proofhouse.server.cases.models import Case
@@ -25,7 +25,6 @@ from server.test_api_access import ACTS_ASKED, signed_in
 
 pytestmark = pytest.mark.django_db
 
-DOCUMENT = Path(proofhouse.__file__).parents[2] / "docs" / "openapi.json"
 INQUIRY = ACTS_ASKED["inquiries"].body or {}
 
 
@@ -262,11 +261,11 @@ def test_what_nobody_foresaw_is_a_problem_without_its_cause(
 # --- the description --------------------------------------------------------------------------------------------------
 
 
-def test_the_description_is_openapi_and_the_document_in_docs_is_equal_to_it() -> None:
-    """When this fails after a change that was meant: `proofhouse house api > docs/openapi.json`."""
-    said = description()
-    assert said["openapi"] == "3.1.0"
-    assert json.loads(DOCUMENT.read_text(encoding="utf-8")) == said
+def test_a_command_prints_the_description() -> None:
+    printed = CliRunner().invoke(main, ["house", "api"])
+    assert printed.exit_code == 0
+    assert json.loads(printed.output) == description()
+    assert description()["openapi"] == "3.1.0"
 
 
 def test_the_description_is_served_to_everybody(client: Client) -> None:

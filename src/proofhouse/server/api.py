@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The REST interface of a house, `/api/v1`: every desk's part, mounted once.
 
-Changes are additive. Its description is served at `openapi.json` and kept in `docs/openapi.json`, equal by test.
+Changes are additive. Its description is served at `openapi.json`; `proofhouse house api` prints it.
 """
 
 from __future__ import annotations
