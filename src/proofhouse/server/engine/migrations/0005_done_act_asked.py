@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("engine", "0003_effects")]
+    dependencies = [("engine", "0004_jobs")]
 
     operations = [
         migrations.AddField(
