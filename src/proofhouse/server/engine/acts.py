@@ -149,14 +149,6 @@ def act(permission: Permission) -> Callable[[F], F]:
     return wrap
 
 
-def plain(value: Any) -> Any:
-    """What an act gave back, as JSON can hold it: a record by its key and state."""
-    if isinstance(value, models.Model):
-        state = getattr(value, "state", None)
-        return {"id": str(value.pk)} | ({"state": str(state)} if state is not None else {})
-    return str(value) if isinstance(value, UUID) else value
-
-
 def do_once(
     name: str, key: str, arguments: Mapping[str, Any], plain: Callable[[Any], Any], *, asked: str = ""
 ) -> Any:
