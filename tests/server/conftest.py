@@ -55,9 +55,10 @@ def house(tmp_path: Path, settings: Settings) -> Iterator[House]:
 
 def close_log() -> None:
     """End the house's hold on its log, as the end of its process does."""
-    if record.open_log.cache_info().currsize:
-        record.open_log().close()
-    record.open_log.cache_clear()
+    for log in (record.open_log, record.open_own_log):
+        if log.cache_info().currsize:
+            log().close()
+        log.cache_clear()
 
 
 @pytest.fixture

@@ -77,6 +77,11 @@ class House:
         return self.directory / "ledger" / "custody"
 
     @property
+    def own_ledger(self) -> Path:
+        """The log of what the house keeps to itself; it is shown to no other house and to no witness."""
+        return self.directory / "ledger" / "own"
+
+    @property
     def ledger_policy(self) -> Path:
         """Who must cosign the custody log (C2SP tlog-policy); without it, nobody."""
         return self.directory / "ledger" / "policy"
@@ -110,6 +115,11 @@ class House:
     def log_origin(self) -> str:
         """Origin line of the custody log (C2SP tlog-checkpoint)."""
         return f"proofhouse.example/{self.name}/custody"
+
+    @property
+    def own_log_origin(self) -> str:
+        """Origin line of the log of own affairs."""
+        return f"proofhouse.example/{self.name}/own"
 
 
 def create_house(

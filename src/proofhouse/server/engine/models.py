@@ -12,7 +12,8 @@ from proofhouse.server.engine.jobs.rules import JobState
 class LedgerEntry(models.Model):
     """What an act records in the ledger; in force only once `receipt` verifies (design rule 3).
 
-    The record itself stays here; the log holds its 50-byte salted leaf only.
+    The record itself stays here; the log holds its 50-byte salted leaf only. What a house keeps to itself
+    (`OWN_AFFAIRS`) goes into its own log, so that nobody outside learns how much of it there is.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -22,7 +23,8 @@ class LedgerEntry(models.Model):
     record_key = models.BinaryField(max_length=32)
     leaf = models.BinaryField(max_length=50, unique=True)
     created_at = models.DateTimeField()
-    log_index = models.BigIntegerField(null=True, unique=True)
+    log = models.CharField(max_length=8, choices=[("custody", "custody"), ("own", "own")], default="custody")
+    log_index = models.BigIntegerField(null=True)
     receipt = models.TextField(blank=True)
     effected = models.BooleanField(default=False)
     problem = models.CharField(max_length=300, blank=True)
@@ -31,6 +33,9 @@ class LedgerEntry(models.Model):
     class Meta:
         ordering = ["id"]
         indexes = [models.Index(fields=["case", "kind"])]
+        constraints = [
+            models.UniqueConstraint(fields=["log", "log_index"], name="one_entry_per_leaf_of_a_log")
+        ]
 
     @property
     def in_force(self) -> bool:

@@ -12,9 +12,7 @@ from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.engine.acts import question
 from proofhouse.server.engine.models import Deadline, Job, LedgerEntry, Letter, Peer, Thread, Worker
-
-OWN_AFFAIRS = "obligations:"
-"""Ledger cases of the obligations desk; its rows say more than the rest of a house may know."""
+from proofhouse.server.engine.registry import OWN_AFFAIRS
 
 for _model in (Deadline, Letter, Peer, Thread):
     readable_by(_model, *Role)

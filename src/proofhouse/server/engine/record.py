@@ -2,28 +2,30 @@
 """Writing into the ledger: an act's entry row, and the log that gives it its receipt.
 
 The row commits with the act. One thread of the house then appends the leaf to the C2SP log, has the checkpoint
-cosigned and stores the receipt. A crash between the log and the row is healed at the next start: a leaf is unique, so
-the log is searched for those that have no index yet before anything is appended.
+cosigned and stores the receipt. What the house keeps to itself goes into a second log, which nobody else sees. A crash
+between log and row is healed at the next start: a leaf is unique, so the log is searched for those that have no index
+yet before anything is appended.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from proofhouse.ledger import FileLog, Leaf, NotCosigned, Policy, WitnessClient, leaf, log_key, verify_receipt
 from proofhouse.server.engine.acts import running
 from proofhouse.server.engine.clock import now, wire
 from proofhouse.server.engine.keys import inspection_key, signer
 from proofhouse.server.engine.models import LedgerEntry
-from proofhouse.server.engine.registry import LEDGER_KINDS, NUMBERED_KINDS
+from proofhouse.server.engine.registry import LEDGER_KINDS, NUMBERED_KINDS, OWN_AFFAIRS
 from proofhouse.server.house import this_house
 
 logger = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ def record(kind: str, case: str, fields: Mapping[str, Any]) -> LedgerEntry:
         record_key=key,
         leaf=bytes(leaf(kind, case, content, key, inspection_key())),
         created_at=created_at,
+        log="own" if case.startswith(OWN_AFFAIRS) else "custody",
     )
     current.entries.append(entry)
     for written_before in current.letters:
@@ -71,6 +74,14 @@ def open_log() -> FileLog:
     witnesses = [WitnessClient(policy.urls[name], key) for name, key in policy.witnesses.items()]
     return FileLog(
         this_house().ledger, this_house().log_origin, signer("log"), witnesses, wait_s=LOCK_PATIENCE_S
+    )
+
+
+@lru_cache(maxsize=1)
+def open_own_log() -> FileLog:
+    """The log of own affairs: the house's own key vouches for it, because a witness would learn its size."""
+    return FileLog(
+        this_house().own_ledger, this_house().own_log_origin, signer("log"), [], wait_s=LOCK_PATIENCE_S
     )
 
 
@@ -90,20 +101,36 @@ def trust_policy() -> Policy:
 
 
 def heal() -> None:
-    """After a crash: find leaves that reached the log while their rows did not hear of it."""
-    log = open_log()
-    for entry in LedgerEntry.objects.filter(log_index=None):
+    """After a crash: find leaves that reached a log while their rows did not hear of it."""
+    for log, rows in _logs():
+        _heal(log, rows)
+
+
+def collect_receipts() -> None:
+    """Append what is not in its log yet, in one commit for each log, and store every receipt that verifies."""
+    for log, rows in _logs():
+        _collect(log, rows)
+
+
+def _logs() -> Iterator[tuple[FileLog, QuerySet[LedgerEntry]]]:
+    """The logs with their rows; a house that keeps nothing to itself never opens the second."""
+    yield open_log(), LedgerEntry.objects.filter(log="custody")
+    own = LedgerEntry.objects.filter(log="own")
+    if own.filter(receipt="").exists():
+        yield open_own_log(), own
+
+
+def _heal(log: FileLog, rows: QuerySet[LedgerEntry]) -> None:
+    for entry in rows.filter(log_index=None):
         entry.log_index = log.find(Leaf.from_bytes(bytes(entry.leaf)))
         if entry.log_index is not None:
             entry.save(update_fields=["log_index"])
 
 
-def collect_receipts() -> None:
-    """Append what is not in the log yet, in one commit, and store every receipt that verifies."""
-    log = open_log()
-    if log.size > LedgerEntry.objects.exclude(log_index=None).count():
-        heal()  # an earlier round reached the log and failed before its rows were written
-    fresh = list(LedgerEntry.objects.filter(log_index=None))
+def _collect(log: FileLog, rows: QuerySet[LedgerEntry]) -> None:
+    if log.size > rows.exclude(log_index=None).count():
+        _heal(log, rows)  # an earlier round reached the log and failed before its rows were written
+    fresh = list(rows.filter(log_index=None))
     if fresh:
         first = log.size
         with suppress(NotCosigned):
@@ -112,7 +139,7 @@ def collect_receipts() -> None:
             for index, entry in enumerate(fresh, first):
                 entry.log_index = index
                 entry.save(update_fields=["log_index"])
-    pending = list(LedgerEntry.objects.filter(receipt="").exclude(log_index=None))
+    pending = list(rows.filter(receipt="").exclude(log_index=None))
     if not pending:
         return
     try:

@@ -60,3 +60,7 @@ LEDGER_KINDS = frozenset(
 
 NUMBERED_KINDS = frozenset({"advisory.publish", "determination.make"})
 """Acts that publish something under a public id; all of a house share one count."""
+
+OWN_AFFAIRS = "obligations:"
+"""Ledger cases that a house keeps to itself. They lie in a log of their own: the custody log's size goes out with every
+letter, and would tell a review office how busy its developer's counsel is."""
