@@ -31,6 +31,7 @@ from proofhouse.server.engine.models import DoneAct, LedgerEntry, Peer, Thread
 from proofhouse.server.exams.models import ExamStatement, Seal
 from proofhouse.server.members.models import Match, Notification, Sbom
 from proofhouse.server.obligations import models as own
+from proofhouse.server.obligations.answers import foot
 from proofhouse.server.obligations.own_law import law_book
 from proofhouse.server.obligations.rules import MOMENTS, NARRATIVE
 from proofhouse.server.oversight.models import Export
@@ -359,6 +360,7 @@ def make_own_desk() -> OwnDesk:
         incident=incident, obligation=duty, recipient="An office", record=told, record_sha256="9" * 64,
         entry=make_entry("filing.draft"), drafted_by="somebody", drafted_at=now(),
     )  # fmt: skip
+    make_bridge_and_digest(incident)
     own.CalendarDate.objects.create(
         origin="profile",
         obligation=duty,
@@ -368,6 +370,32 @@ def make_own_desk() -> OwnDesk:
         changed_at=now(),
     )
     return OwnDesk(evidence, incident, clock, filing, make_feed(make_person(Role.COMPLIANCE)))
+
+
+def make_bridge_and_digest(incident: own.Incident, case: str = "review:1") -> None:
+    """A model by name, a consent that was withdrawn, an event that was decided about, a digest that somebody read."""
+    own.AiModel.objects.create(
+        name="Example-1", entry=make_entry("model.add", case), added_by="x", added_at=now()
+    )
+    own.Bridge.objects.create(
+        since=now(), stands=False, entry=make_entry("bridge.consent", case), consented_by="x", consented_at=now(),
+        withdrawal=make_entry("bridge.withdraw", case), withdrawn_by="x", withdrawn_at=now(),
+    )  # fmt: skip
+    own.BridgedEvent.objects.create(
+        letter_sha256="8" * 64, kind="finding", model_name="Example-1", incident=incident,
+        entry=make_entry("event.decide", case), decided_by="x", decided_at=now(),
+    )  # fmt: skip
+    record = {
+        "week": "2026-W48", "house": "office", "from": "2026-11-23", "to": "2026-11-30", "note": "", "foot": foot(),
+        "horizon": "2026-08-21", "changes": [], "due": [], "questions": [], "evidence_running_out": [],
+    }  # fmt: skip
+    digest = own.WeeklyDigest.objects.create(
+        week="2026-W48", record=record, entry=make_entry("digest.make", case), made_at=now()
+    )
+    reader = make_person(Role.COMPLIANCE)
+    own.DigestReading.objects.create(
+        digest=digest, person=reader, entry=make_entry("digest.read", case), read_at=now()
+    )
 
 
 def make_feed(person: Person) -> str:

@@ -70,12 +70,23 @@ ROUTES: dict[str, Route] = {
     "releases/<str:item>/": Route("/releases/{release.item}/", readers=frozenset({Role.COORDINATOR})),
     "obligations/": Route("/obligations/", readers=_OWN),
     "obligations/profile/": Route("/obligations/profile/", methods=_FORM),
+    "obligations/profile/models/": Route("/obligations/profile/models/", methods=_POST),
+    "obligations/bridge/": Route("/obligations/bridge/", readers=_OWN),
+    "obligations/bridge/consent/": Route("/obligations/bridge/consent/", methods=_POST),
+    "obligations/bridge/<str:letter>/": Route("/obligations/bridge/" + "8" * 64 + "/", methods=_POST),
+    "obligations/digests/": Route("/obligations/digests/", readers=_OWN),
+    "obligations/digests/<str:week>/": Route("/obligations/digests/2026-W48/", methods=_FORM),
+    "obligations/digests/<str:week>/digest.<str:form>": Route(
+        "/obligations/digests/2026-W48/digest.json", readers=_OWN
+    ),
     "obligations/duties/<str:obligation>/": Route(
         "/obligations/duties/{own.clock.obligation}/", readers=_OWN
     ),
     "obligations/calendar/": Route("/obligations/calendar/", readers=_OWN),
     "obligations/changes/": Route("/obligations/changes/", readers=_OWN),
     "obligations/governance/": Route("/obligations/governance/", readers=_OWN),
+    "obligations/governance/board.pdf": Route("/obligations/governance/board.pdf", readers=_OWN),
+    "obligations/governance/<str:what>/": Route("/obligations/governance/findings/", readers=_OWN),
     "obligations/evidence/": Route("/obligations/evidence/", methods=_FORM),
     "obligations/evidence/link/": Route("/obligations/evidence/link/", methods=_POST),
     "obligations/evidence/<uuid:evidence>/": Route("/obligations/evidence/{own.evidence.id}/", readers=_OWN),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import click
@@ -70,3 +71,25 @@ def api() -> None:
     from proofhouse.server.api import description
 
     click.echo(json.dumps(description(), indent=1, sort_keys=True))
+
+
+@cli.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--week", help="Such as 2026-W48. Default: the newest.")
+@click.option("--json", "as_json", is_flag=True, help="Print the digest as JSON.")
+def digest(directory: Path, week: str | None, as_json: bool) -> None:
+    """Print what changed for the house in DIRECTORY in a week, from its mailbox: law, dates, open questions.
+
+    Exit code 0: printed. 1: there is no such digest. 2: wrong use. 3: no house there.
+    """
+    if week and not re.fullmatch(r"\d{4}-W\d{2}", week):
+        raise click.BadParameter(f"{week!r} is no week such as 2026-W48", param_hint="--week")
+    try:
+        box = load_house(directory).directory / "mailbox"
+    except HouseError as refused:
+        raise CouldNot(str(refused)) from None
+    found = sorted(box.glob(f"obligations-{week or '*'}.{'json' if as_json else 'txt'}"))
+    if not found:
+        click.echo("No digest there; the running house makes one for each week that is over.", err=True)
+        raise SystemExit(1)
+    click.echo(found[-1].read_text(encoding="utf-8"), nl=False)

@@ -26,7 +26,9 @@ class Permission(StrEnum):
     HOUSE_PEER_INTRODUCE = "house:peer:introduce"
     MEMBERS_SBOM_MATCH = "members:sbom:match"
     MEMBERS_SBOM_SEND = "members:sbom:send"
+    OBLIGATIONS_BRIDGE_CONSENT = "obligations:bridge:consent"
     OBLIGATIONS_CLOCK_OVERRIDE = "obligations:clock:override"
+    OBLIGATIONS_DIGEST_READ = "obligations:digest:read"
     OBLIGATIONS_EVIDENCE_ADD = "obligations:evidence:add"
     OBLIGATIONS_FACT_SET = "obligations:fact:set"
     OBLIGATIONS_FEED_MAKE = "obligations:feed:make"
@@ -62,6 +64,7 @@ class Role(StrEnum):
 _OWN_OBLIGATIONS = frozenset(
     {
         Permission.OBLIGATIONS_CLOCK_OVERRIDE,
+        Permission.OBLIGATIONS_DIGEST_READ,
         Permission.OBLIGATIONS_EVIDENCE_ADD,
         Permission.OBLIGATIONS_FACT_SET,
         Permission.OBLIGATIONS_FEED_MAKE,
@@ -86,7 +89,8 @@ _OF_DESKS: dict[Role, frozenset[Permission]] = {
             Permission.AUTHORITY_DETERMINATION_MAKE,
         }
     ),
-    Role.COMPLIANCE: _OWN_OBLIGATIONS | {Permission.OBLIGATIONS_FILING_FILE},
+    Role.COMPLIANCE: _OWN_OBLIGATIONS
+    | {Permission.OBLIGATIONS_BRIDGE_CONSENT, Permission.OBLIGATIONS_FILING_FILE},
     Role.COORDINATOR: _OF_CASES
     | frozenset(
         {

@@ -14,5 +14,5 @@ class ObligationsConfig(AppConfig):
 
     def ready(self) -> None:
         """Make the desk's acts and questions known."""
-        import_module(f"{self.name}.services")
-        import_module(f"{self.name}.queries")
+        for module in ("services", "bridge_services", "digest_services", "queries"):
+            import_module(f"{self.name}.{module}")

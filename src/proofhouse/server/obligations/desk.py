@@ -10,12 +10,16 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from proofhouse.server.accounts.gate import NotAllowed, NotFound
+from proofhouse.server.accounts.gate import NotAllowed, NotFound, access, visible
+from proofhouse.server.accounts.models import Person
 from proofhouse.server.engine.acts import ActError
 from proofhouse.server.engine.clock import now
 from proofhouse.server.obligations.answers import View, foot
+from proofhouse.server.obligations.bridge import candidates
+from proofhouse.server.obligations.models import AiModel, DigestReading, WeeklyDigest
 from proofhouse.server.obligations.queries import at_the_desk
 from proofhouse.server.obligations.rules import RecordRefused
 from proofhouse.server.web.pages import person_of
@@ -28,8 +32,10 @@ PLACES = (
     ("Profile", "obligations:profile"),
     ("Calendar", "obligations:calendar"),
     ("Incidents", "obligations:incidents"),
+    ("From reviews", "obligations:bridge"),
     ("Evidence", "obligations:evidence"),
     ("Changes", "obligations:changes"),
+    ("Digests", "obligations:digests"),
     ("For the board", "obligations:governance"),
 )
 REFUSALS = (ActError, NotAllowed, RecordRefused)
@@ -87,11 +93,37 @@ def view_of(request: HttpRequest) -> View:
     return View(day_of(request, "as_of", None) or now().date(), day_of(request, "known_at", None))
 
 
+def asked_model(request: HttpRequest) -> AiModel | None:
+    """The model that is asked about; None for all.
+
+    Raises:
+        NotFound: There is none like that.
+    """
+    wanted = request.GET.get("model", "")
+    return access(person_of(request), AiModel, id=wanted) if wanted else None
+
+
+def notices(person: Person) -> list[tuple[str, str]]:
+    """What waits for a person at this desk, each with where it is read."""
+    read = visible(person, DigestReading).filter(person=person).values("digest")
+    unread = visible(person, WeeklyDigest).exclude(week__in=read)
+    found = [
+        (f"What changed for you in week {digest.week}", reverse("obligations:digest", args=[digest.week]))
+        for digest in unread[:3]
+    ]
+    waiting = len(candidates(person))
+    if waiting:
+        told = "1 event" if waiting == 1 else f"{waiting} events"
+        found.append((f"{told} of a review to decide about", reverse("obligations:bridge")))
+    return found
+
+
 def show(
     request: HttpRequest, template: str, context: Mapping[str, Any], *, status: int = 200
 ) -> HttpResponse:
     """Render a page of the desk."""
-    shared = {"places": PLACES, "foot": foot(), "person": person_of(request)}
+    person = person_of(request)
+    shared = {"places": PLACES, "foot": foot(), "person": person, "notices": notices(person)}
     return render(request, f"obligations/{template}.html", {**shared, **context}, status=status)
 
 

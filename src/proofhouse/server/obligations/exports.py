@@ -11,12 +11,15 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+import yaml
+
 from proofhouse.law import Result
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.house import this_house
-from proofhouse.server.obligations.answers import LISTS, View, answer, foot, in_list, why
+from proofhouse.server.obligations.answers import LISTS, View, answer, foot, for_whom, in_list, why
+from proofhouse.server.obligations.models import AiModel
 from proofhouse.server.obligations.printing import render
-from proofhouse.server.obligations.queries import valid_links
+from proofhouse.server.obligations.queries import current_facts, valid_links
 from proofhouse.server.obligations.rules import spreadsheet_safe
 
 OSCAL_VERSION = "1.2.1"
@@ -27,9 +30,9 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def as_json(actor: Person, view: View) -> bytes:
+def as_json(actor: Person, view: View, model: AiModel | None = None) -> bytes:
     """Everything, with the explanation trees and the evidence that is linked."""
-    record = answer(actor, view)
+    record = answer(actor, view, model)
     record["evidence"] = [
         {
             "obligation": link.obligation,
@@ -43,22 +46,24 @@ def as_json(actor: Person, view: View) -> bytes:
     return json.dumps(record, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
-def as_csv(actor: Person, view: View) -> bytes:
+def as_csv(actor: Person, view: View, model: AiModel | None = None) -> bytes:
     """One line a duty; no cell starts a formula."""
-    record = answer(actor, view)
+    record = answer(actor, view, model)
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow([*_COLUMNS, "why", "as_of", "horizon", "note"])
+    writer.writerow([*_COLUMNS, "models", "why", "as_of", "known_at", "horizon", "note"])
     for row in record["assessments"]:
         cells = [row[name] or "" for name in _COLUMNS]
-        tail = [why(row), record["as_of"], record["horizon"]["statute_texts"], record["note"]]
+        of = record["model"] or for_whom(row)
+        horizon = record["horizon"]["statute_texts"]
+        tail = [of, why(row), record["as_of"], record["known_at"] or "", horizon, record["note"]]
         writer.writerow([spreadsheet_safe(cell) for cell in (*cells, *tail)])
     return text.getvalue().encode()
 
 
-def as_pdf(actor: Person, view: View) -> bytes:
+def as_pdf(actor: Person, view: View, model: AiModel | None = None) -> bytes:
     """The board pack; what does not appear to apply is only counted."""
-    record = answer(actor, view)
+    record = answer(actor, view, model)
     groups = [
         {
             "title": title if name != "not" else f"{title} (in the JSON export with reasons)",
@@ -68,7 +73,7 @@ def as_pdf(actor: Person, view: View) -> bytes:
                     row["citation"],
                     (row["due"] or "–")[:16].replace("T", " "),
                     f"{row['grade']}, {row['confidence']}",
-                    why(row) if name != "no_law" else row["words"],
+                    "; ".join(filter(None, [for_whom(row), why(row) if name != "no_law" else row["words"]])),
                 ]
                 for row in in_list(record["assessments"], results)
             ],
@@ -77,8 +82,8 @@ def as_pdf(actor: Person, view: View) -> bytes:
     ]
     told = {
         "title": "What appears to apply, and why",
-        "house": this_house().title,
-        "as_of": record["as_of"],
+        "house": this_house().title + (f", {model.name}" if model else ""),
+        "as_of": record["as_of"] + (f", as known on {record['known_at']}" if record["known_at"] else ""),
         "foot": foot(),
         "groups": groups,
     }
@@ -115,9 +120,9 @@ def _props(row: dict[str, Any]) -> list[dict[str, str]]:
     return [{"name": name, "ns": _NAMESPACE, "value": value} for name, value in values.items() if value]
 
 
-def oscal_catalog(actor: Person, view: View) -> dict[str, Any]:
+def oscal_catalog(actor: Person, view: View, model: AiModel | None = None) -> dict[str, Any]:
     """The duties as an OSCAL catalog: one group for each instrument, one control for each duty."""
-    record = answer(actor, view)
+    record = answer(actor, view, model)
     groups: dict[str, dict[str, Any]] = {}
     for row in record["assessments"]:
         group = groups.setdefault(
@@ -143,9 +148,9 @@ def oscal_catalog(actor: Person, view: View) -> dict[str, Any]:
     }
 
 
-def oscal_results(actor: Person, view: View) -> dict[str, Any]:
+def oscal_results(actor: Person, view: View, model: AiModel | None = None) -> dict[str, Any]:
     """What appears to apply, with linked evidence, as OSCAL assessment results: observations, never findings."""
-    record = answer(actor, view)
+    record = answer(actor, view, model)
     links: dict[str, list[dict[str, str]]] = {}
     for link in valid_links(actor, view.as_of):
         told = {
@@ -160,7 +165,9 @@ def oscal_results(actor: Person, view: View) -> dict[str, Any]:
         observation = {
             "uuid": _uuid("observation", row["obligation"], record["as_of"]),
             "title": row["title"],
-            "description": f"{row['words']}: {row['citation']}. {why(row)}",
+            "description": ". ".join(
+                filter(None, [f"{row['words']}: {row['citation']}", for_whom(row), why(row)])
+            ),
             "props": [
                 *_props(row),
                 {"name": "control-id", "ns": _NAMESPACE, "value": _token(row["obligation"])},
@@ -193,14 +200,31 @@ def oscal_results(actor: Person, view: View) -> dict[str, Any]:
     }
 
 
-def as_oscal_catalog(actor: Person, view: View) -> bytes:
+def as_oscal_catalog(actor: Person, view: View, model: AiModel | None = None) -> bytes:
     """See `oscal_catalog`."""
-    return json.dumps(oscal_catalog(actor, view), indent=1, ensure_ascii=False).encode() + b"\n"
+    return json.dumps(oscal_catalog(actor, view, model), indent=1, ensure_ascii=False).encode() + b"\n"
 
 
-def as_oscal_results(actor: Person, view: View) -> bytes:
+def as_oscal_results(actor: Person, view: View, model: AiModel | None = None) -> bytes:
     """See `oscal_results`."""
-    return json.dumps(oscal_results(actor, view), indent=1, ensure_ascii=False).encode() + b"\n"
+    return json.dumps(oscal_results(actor, view, model), indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def as_facts(actor: Person, view: View, model: AiModel | None = None) -> bytes:
+    """The profile as a facts file, for `proofhouse law check` and `proofhouse law diff` in a shell."""
+    told: dict[str, Any] = {"org": {}, "model": {}, "system": {}, "times": {}, "sources": {}}
+    for name, fact in current_facts(actor, model).items():
+        root, _, rest = name.partition(".")
+        if fact.value is not None:
+            told[root][rest] = fact.value
+            if root != "times":
+                told["sources"][name] = fact.source
+    head = (
+        f"# {this_house().title}{f', {model.name}' if model else ''}: facts for `proofhouse law check --facts`.",
+        f"# As answered now, to be asked for the law of {view.as_of}. {foot()}",
+    )
+    body = yaml.safe_dump({root: facts for root, facts in told.items() if facts}, allow_unicode=True)
+    return "\n".join((*head, body)).encode()
 
 
 EXPORTS = {
@@ -209,5 +233,6 @@ EXPORTS = {
     "obligations.pdf": (as_pdf, "application/pdf"),
     "oscal-catalog.json": (as_oscal_catalog, "application/json"),
     "oscal-assessment-results.json": (as_oscal_results, "application/json"),
+    "facts.yaml": (as_facts, "application/yaml"),
 }
 """Every export by its file name."""

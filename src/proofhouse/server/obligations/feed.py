@@ -9,7 +9,7 @@ from datetime import timedelta
 from icalendar import Alarm, Calendar, Event
 
 from proofhouse.server.house import this_house
-from proofhouse.server.obligations.answers import foot
+from proofhouse.server.obligations.answers import foot, grade_of
 from proofhouse.server.obligations.models import CalendarDate
 
 REDACTED = "Date at the obligations desk"
@@ -36,7 +36,9 @@ def as_calendar(dates: Iterable[CalendarDate], *, titles: bool) -> bytes:
         event.add("last-modified", one.changed_at)
         event.add("dtstart", one.at)
         event.add("summary", one.title if titles else REDACTED)
-        event.add("description", f"{foot()} Open the desk: {this_house().address}/obligations/calendar/")
+        grade = grade_of(one.obligation, one.at.date())
+        told = f"Grade: {grade}. {foot()} Open the desk: {this_house().address}/obligations/calendar/"
+        event.add("description", told)
         event.add("class", "PRIVATE")
         event.add("transp", "TRANSPARENT")
         event.add("status", "CANCELLED" if one.cancelled else "CONFIRMED")

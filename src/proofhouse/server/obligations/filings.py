@@ -51,6 +51,7 @@ def as_pdf(filing: Filing) -> bytes:
             ["To", recipient["name"]],
             ["From", this_house().title],
             ["Matter", f"{record['title']} (record version {record['version']})"],
+            *([["Model", record["model"]]] if record.get("model") else []),
             ["Under", f"{duty['instrument_name']}; {duty['citation']}"],
             ["Due", both_zones(record["due"], zone)],
             ["Counted from", record["anchor"].replace("_", " ") or None],

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from django import forms
 
 from proofhouse.law.facts import FactType, TriggerClass
-from proofhouse.server.obligations.models import Evidence, Incident, ProfileFact
+from proofhouse.server.obligations.models import AiModel, Evidence, Incident, ProfileFact
 from proofhouse.server.obligations.own_law import law_book
 from proofhouse.server.obligations.rules import MOMENTS, NARRATIVE
 
@@ -164,11 +164,25 @@ class ProfileForm(forms.Form):
 class IncidentForm(forms.Form):
     """One event, entered once: six moments, what it is, what happened."""
 
-    def __init__(self, data: Mapping[str, Any] | None = None, *, incident: Incident | None = None) -> None:
-        super().__init__(data, initial=_initial(incident) if incident else {"zone": "UTC"})
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        incident: Incident | None = None,
+        models: Sequence[AiModel] = (),
+        initial: Mapping[str, Any] | None = None,
+    ) -> None:
+        begin = _initial(incident) if incident else {"zone": "UTC", **(initial or {})}
+        super().__init__(data, initial=begin)
         vocabulary = law_book().vocabulary
         if incident is None:
             self.fields["title"] = forms.CharField(max_length=200, label="What is it called in this house?")
+            if models:
+                self.fields["model"] = forms.ChoiceField(
+                    required=False,
+                    choices=[("", "none, or not known"), *((str(one.id), one.name) for one in models)],
+                    label="With which model did it happen?",
+                )
             self.fields["law_day"] = forms.DateField(
                 required=False,
                 label="Whose day's law is asked? (empty: today)",
@@ -200,7 +214,9 @@ class IncidentForm(forms.Form):
     @property
     def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
         """The fields as the page shows them."""
-        plain = [self[name] for name in ("title", "reason", "law_day", "zone") if name in self.fields]
+        plain = [
+            self[name] for name in ("title", "model", "reason", "law_day", "zone") if name in self.fields
+        ]
         return [
             ("The incident", plain),
             ("Six moments, kept apart", self._fields("moment:")),
@@ -233,6 +249,8 @@ class IncidentForm(forms.Form):
         rest_of_it: dict[str, Any] = {
             name: typed[name] for name in ("title", "law_day", "reason") if name in self.fields
         }
+        if typed.get("model"):
+            rest_of_it["model"] = typed["model"]
         return {"moments": moments, "facts": facts, **rest_of_it}
 
 

@@ -13,13 +13,16 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from proofhouse.server.accounts.gate import access, visible
+from proofhouse.server.accounts.models import Person
 from proofhouse.server.engine.clock import now
 from proofhouse.server.obligations import filings as papers
 from proofhouse.server.obligations import services
+from proofhouse.server.obligations.bridge import Candidate, candidate, model_of
 from proofhouse.server.obligations.desk import attempt, desk_page, download, show
 from proofhouse.server.obligations.forms import FilingForm, IncidentForm, OverrideForm
 from proofhouse.server.obligations.models import ClockRun, Filing, Incident
 from proofhouse.server.obligations.own_law import law_book
+from proofhouse.server.obligations.queries import own_models
 from proofhouse.server.obligations.rules import FILING_STEPS, MOMENTS, NARRATIVE, FilingState, redacted
 from proofhouse.server.web.cells import at, plain, state
 from proofhouse.server.web.pages import Cell, Table, person_of
@@ -31,11 +34,12 @@ def incidents(request: HttpRequest) -> HttpResponse:
     rows = [
         [
             Cell(row.title, reverse("obligations:incident", args=[row.id])),
+            plain(row.model.name if row.model else "–"),
             at(row.discovered),
             at(row.resolved),
             plain(row.clocks.filter(running=True).count()),
         ]
-        for row in visible(person_of(request), Incident)
+        for row in visible(person_of(request), Incident).select_related("model")
     ]
     return show(
         request,
@@ -44,7 +48,7 @@ def incidents(request: HttpRequest) -> HttpResponse:
             "title": "Incidents",
             "lead": "Enter an event once; every clock that it starts, or may start, is computed from it.",
             "links": [("Record an incident", reverse("obligations:incident-new"))],
-            "tables": [Table("Incidents", ["Incident", "Discovered", "Resolved", "Clocks"], rows)],
+            "tables": [Table("Incidents", ["Incident", "Model", "Discovered", "Resolved", "Clocks"], rows)],
         },
     )
 
@@ -52,14 +56,31 @@ def incidents(request: HttpRequest) -> HttpResponse:
 @desk_page("GET", "HEAD", "POST")
 def open_new(request: HttpRequest) -> HttpResponse:
     """Record an incident."""
-    problems: list[str] = []
-    form = IncidentForm(request.POST if request.method == "POST" else None)
+    person, problems = person_of(request), list[str]()
+    event = request.GET.get("event") or None
+    came = candidate(person, event) if event else None
+    form = IncidentForm(
+        request.POST if request.method == "POST" else None,
+        models=own_models(person),
+        initial=_from_event(person, came) if came else None,
+    )
     if request.method == "POST" and form.is_valid():
-        made = attempt(services.open_incident, problems, actor=person_of(request), **form.told())
+        made = attempt(services.open_incident, problems, actor=person, event=event, **form.told())
         if made is not None:
             return redirect("obligations:incident", made.id)
-    context = {"form": form, "problems": problems, "title": "Record an incident"}
+    context = {"form": form, "problems": problems, "title": "Record an incident", "came": came}
     return show(request, "incident_form", context, status=422 if problems or form.errors else 200)
+
+
+def _from_event(person: Person, came: Candidate) -> dict[str, Any]:
+    """What a letter of a review fills in; when its facts were learnt stays a question for people."""
+    of = model_of(person, came)
+    told = f"{came.title}: letter {came.letter} of {came.sender}, written {came.at:%Y-%m-%d %H:%M} UTC."
+    return {
+        "title": f"{came.title}: {came.model_name or came.sender}"[:200],
+        "model": str(of.id) if of else "",
+        "narrative:description": told,
+    }
 
 
 @desk_page("GET", "HEAD", "POST")

@@ -45,10 +45,33 @@ class EvidenceLink(models.Model):
         ]
 
 
-class ProfileFact(models.Model):
-    """One answer about this organisation; the latest of a name counts, null means not known any more."""
+class AiModel(models.Model):
+    """One model of this organisation; its name is the one under which it is reviewed."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=120, unique=True)
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="+")
+    added_by = models.CharField(max_length=254)
+    added_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = "model"
+
+    def __str__(self) -> str:
+        """Its name."""
+        return self.name
+
+
+class ProfileFact(models.Model):
+    """One answer; the latest of a name counts, null means not known any more.
+
+    An answer belongs to the organisation, or to one model; a model without an answer of its own takes over the one that
+    was given without a model.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    model = models.ForeignKey(AiModel, null=True, on_delete=models.PROTECT, related_name="facts")
     name = models.CharField(max_length=80)
     value = models.JSONField(null=True)
     source = models.CharField(max_length=300)
@@ -68,6 +91,7 @@ class Incident(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     title = models.CharField(max_length=200)
+    model = models.ForeignKey(AiModel, null=True, on_delete=models.PROTECT, related_name="incidents")
     occurred = models.DateTimeField(null=True)
     discovered = models.DateTimeField(null=True)
     reasonable_belief = models.DateTimeField(null=True)
@@ -190,3 +214,72 @@ class CalendarFeed(models.Model):
 
     class Meta:
         ordering = ["-id"]
+
+
+class Bridge(models.Model):
+    """The consent that events of a review may be taken over by this desk; without one nothing comes over."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    since = models.DateTimeField()
+    stands = models.BooleanField(default=True)
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="+")
+    consented_by = models.CharField(max_length=254)
+    consented_at = models.DateTimeField()
+    withdrawal = models.OneToOneField(LedgerEntry, null=True, on_delete=models.PROTECT, related_name="+")
+    withdrawn_by = models.CharField(max_length=254, blank=True)
+    withdrawn_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "consent"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["stands"], condition=models.Q(stands=True), name="one_consent_at_a_time"
+            )
+        ]
+
+
+class BridgedEvent(models.Model):
+    """What somebody of the own side made of a letter of a review: an incident, a fact, or neither and why."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    letter_sha256 = models.CharField(max_length=64, unique=True)
+    kind = models.CharField(max_length=48)
+    model_name = models.CharField(max_length=120)
+    incident = models.ForeignKey(Incident, null=True, on_delete=models.PROTECT, related_name="events")
+    fact = models.ForeignKey(ProfileFact, null=True, on_delete=models.PROTECT, related_name="events")
+    reason = models.CharField(max_length=300, blank=True)
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="+")
+    decided_by = models.CharField(max_length=254)
+    decided_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "event"
+
+
+class WeeklyDigest(models.Model):
+    """What changed for this organisation in one week; made once, kept as it was told."""
+
+    week = models.CharField(primary_key=True, max_length=8)
+    record = models.JSONField()
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="+")
+    made_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-week"]
+        verbose_name = "digest"
+
+
+class DigestReading(models.Model):
+    """Somebody has read a digest."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    digest = models.ForeignKey(WeeklyDigest, on_delete=models.PROTECT, related_name="readings")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="+")
+    read_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["digest", "person"], name="one_reading_per_person")]

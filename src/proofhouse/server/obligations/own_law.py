@@ -8,7 +8,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
-from proofhouse.law import Assessment, FactRefused, Incident, LawBook, Profile, Result
+from proofhouse.law import Assessment, FactRefused, Incident, LawBook, Obligation, Profile, Result
 from proofhouse.server.engine.acts import ActError
 from proofhouse.server.obligations import models
 from proofhouse.server.obligations.rules import MOMENTS, law_incident
@@ -37,21 +37,43 @@ def law_book() -> LawBook:
     return LawBook.load()
 
 
-def profile_of(facts: Iterable[models.ProfileFact]) -> Profile:
-    """The profile from the latest answer of each name.
+def belongs_to_a_model(name: str) -> bool:
+    """Whether an answer may differ from model to model; what is asked of the organisation never does."""
+    return not name.startswith("org.")
+
+
+def latest(
+    facts: Iterable[models.ProfileFact], model: models.AiModel | None
+) -> dict[str, models.ProfileFact]:
+    """The answers that count for a model, or for the organisation.
 
     Args:
         facts: In the order in which they were set.
+        model: Its own answers go before those that were given without a model; None for the organisation.
     """
-    latest = {fact.name: fact for fact in facts}
+    given = list(facts)
+    found = {fact.name: fact for fact in given if fact.model_id is None}
+    if model is not None:
+        found |= {fact.name: fact for fact in given if fact.model_id == model.id}
+    return found
+
+
+def profile_of(facts: Iterable[models.ProfileFact], model: models.AiModel | None = None) -> Profile:
+    """The profile of the organisation with one of its models; see `latest`."""
     record: dict[str, Any] = {"sources": {}}
-    for name, fact in latest.items():
+    for name, fact in latest(facts, model).items():
         root, _, rest = name.partition(".")
         if fact.value is not None:
             record.setdefault(root, {})[rest] = fact.value
             if root != "times":
                 record["sources"][name] = fact.source
     return Profile.from_mapping(record, law_book().vocabulary)
+
+
+def concerns_models(obligation: Obligation) -> bool:
+    """Whether a duty's test looks at a model or system, so that its answer may differ between models."""
+    predicates = [one for one in (obligation.applies_when, obligation.trigger_when) if one is not None]
+    return any(name.startswith(("model.", "system.")) for one in predicates for name in one.facts)
 
 
 def check_fact(name: str, value: Any) -> None:

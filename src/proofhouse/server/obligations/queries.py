@@ -19,21 +19,26 @@ from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.engine.acts import question
 from proofhouse.server.engine.clock import wire
 from proofhouse.server.engine.models import LedgerEntry
-from proofhouse.server.engine.queries import OWN_AFFAIRS
+from proofhouse.server.engine.registry import OWN_AFFAIRS
 from proofhouse.server.house import Desk, this_house
 from proofhouse.server.members.models import Notification
 from proofhouse.server.obligations.models import (
+    AiModel,
+    Bridge,
+    BridgedEvent,
     CalendarDate,
     CalendarFeed,
     ClockRun,
+    DigestReading,
     Evidence,
     EvidenceLink,
     Filing,
     Incident,
     IncidentVersion,
     ProfileFact,
+    WeeklyDigest,
 )
-from proofhouse.server.obligations.own_law import profile_of
+from proofhouse.server.obligations.own_law import latest, profile_of
 from proofhouse.server.releases.models import Acknowledgement
 from proofhouse.server.reviews.models import Determination, Inquiry
 
@@ -66,7 +71,8 @@ def own_side_only(person: Person) -> Q | None:
 
 
 _OWN: tuple[type[Model], ...] = (
-    CalendarDate, ClockRun, Evidence, EvidenceLink, Filing, Incident, IncidentVersion, ProfileFact,
+    AiModel, Bridge, BridgedEvent, CalendarDate, ClockRun, DigestReading, Evidence, EvidenceLink, Filing, Incident,
+    IncidentVersion, ProfileFact, WeeklyDigest,
 )  # fmt: skip
 for _model in _OWN:
     rule(_model)(own_side_only)
@@ -91,14 +97,19 @@ readable_by(Notification, Role.COMPLIANCE)
 readable_by(Acknowledgement, Role.COMPLIANCE)
 
 
-def current_facts(actor: Person) -> dict[str, ProfileFact]:
-    """The latest answer of each name."""
-    return {fact.name: fact for fact in visible(actor, ProfileFact).select_related("evidence")}
+def current_facts(actor: Person, model: AiModel | None = None) -> dict[str, ProfileFact]:
+    """The answers that count for a model, or for the organisation."""
+    return latest(visible(actor, ProfileFact).select_related("evidence"), model)
 
 
-def own_profile(actor: Person) -> Profile:
-    """The profile as answered so far."""
-    return profile_of(visible(actor, ProfileFact))
+def own_profile(actor: Person, model: AiModel | None = None) -> Profile:
+    """The profile of the organisation with one of its models, as answered so far."""
+    return profile_of(visible(actor, ProfileFact), model)
+
+
+def own_models(actor: Person) -> list[AiModel]:
+    """The models of this organisation, by name."""
+    return list(visible(actor, AiModel))
 
 
 def valid_links(actor: Person, day: date) -> QuerySet[EvidenceLink]:
@@ -117,6 +128,7 @@ def clocks(*, actor: Person, incident: str) -> dict[str, Any]:
     return {
         "incident": str(row.id),
         "title": row.title,
+        "model": row.model.name if row.model else None,
         "law_day": row.law_day.isoformat() if row.law_day else None,
         "version": row.version,
         "clocks": [
@@ -137,8 +149,17 @@ def clocks(*, actor: Person, incident: str) -> dict[str, Any]:
 
 @question
 def facts(*, actor: Person) -> dict[str, Any]:
-    """The profile: each answer with its source and day."""
+    """The organisation's answers, each with its source and day; those of its models stand under `models`."""
+    own = _told(current_facts(actor))
+    models: dict[str, Any] = {
+        model.name: _told({fact.name: fact for fact in visible(actor, ProfileFact).filter(model=model)})
+        for model in own_models(actor)
+    }
+    return {**own, "models": models} if models else own
+
+
+def _told(found: dict[str, ProfileFact]) -> dict[str, Any]:
     return {
         name: {"value": fact.value, "source": fact.source, "since": fact.since.isoformat()}
-        for name, fact in current_facts(actor).items()
+        for name, fact in found.items()
     }

@@ -24,7 +24,10 @@ from proofhouse.server.engine.ids import uuid7
 from proofhouse.server.engine.models import LedgerEntry
 from proofhouse.server.engine.record import record
 from proofhouse.server.obligations import queries
+from proofhouse.server.obligations.bridge import Candidate, candidate
 from proofhouse.server.obligations.models import (
+    AiModel,
+    BridgedEvent,
     CalendarFeed,
     ClockRun,
     Evidence,
@@ -34,7 +37,7 @@ from proofhouse.server.obligations.models import (
     IncidentVersion,
     ProfileFact,
 )
-from proofhouse.server.obligations.own_law import check_fact, law_book, read_incident
+from proofhouse.server.obligations.own_law import belongs_to_a_model, check_fact, law_book, read_incident
 from proofhouse.server.obligations.rules import (
     FILING_STEPS,
     MOMENTS,
@@ -46,7 +49,7 @@ from proofhouse.server.obligations.rules import (
     read_moment,
     redacted,
 )
-from proofhouse.server.obligations.running import compute_clocks, own_profile, recompute, refresh_dates
+from proofhouse.server.obligations.running import compute_clocks, recompute, refresh_dates
 
 EVIDENCE_CEILING_BYTES = 10 << 20
 
@@ -68,12 +71,42 @@ def _text(name: str, value: object, length: int) -> str:
 
 
 def _digest(content: dict[str, Any]) -> str:
-    return sha256_hex(canonical(content))
+    return sha256_hex(canonical(_exact(content)))
 
 
-def _record(kind: str, matter: str, content: dict[str, Any], actor: Person) -> LedgerEntry:
+def _exact(value: Any) -> Any:
+    """A record with counts of operations that canonical JSON refuses (2^53 to 10^21) written out as text."""
+    if isinstance(value, dict):
+        return {name: _exact(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_exact(part) for part in value]
+    return repr(value) if isinstance(value, float) and 2**53 <= abs(value) < 1e21 else value
+
+
+def record_own(kind: str, matter: str, content: dict[str, Any], actor: Person) -> LedgerEntry:
     """The ledger learns that something was recorded, by whom, and its digest."""
     return record(kind, f"obligations:{matter}"[:64], {"content_sha256": _digest(content), "by": actor.email})
+
+
+@act(Permission.OBLIGATIONS_FACT_SET)
+def add_model(*, actor: Person, name: str) -> AiModel:
+    """Name a model of this organisation, so that facts, incidents and answers can be told apart by model.
+
+    Args:
+        actor: Somebody of the own side.
+        name: The name under which the model is reviewed.
+
+    Raises:
+        ActError: There is a model of that name.
+    """
+    queries.require_desk(actor)
+    name = _text("name", name, 120)
+    if AiModel.objects.filter(name=name).exists():
+        raise ActError(f"there is a model called {name!r} already", "known_model")
+    entry = record_own("model.add", "profile", {"name": name}, actor)
+    model = AiModel.objects.create(name=name, entry=entry, added_by=actor.email, added_at=now())
+    recompute()
+    return model
 
 
 @act(Permission.OBLIGATIONS_FACT_SET)
@@ -85,8 +118,9 @@ def set_fact(
     source: str,
     since: str | date | None = None,
     evidence: str | None = None,
+    model: str | None = None,
 ) -> ProfileFact:
-    """Answer one question about this organisation; earlier answers are kept.
+    """Answer one question about this organisation or one of its models; earlier answers are kept.
 
     Args:
         actor: Somebody of the own side.
@@ -95,28 +129,50 @@ def set_fact(
         source: Where the answer comes from, in own words.
         since: Day from which it holds; today by default.
         evidence: Id of the evidence that bears it out.
+        model: Id of the model that it is about; None for the organisation, and for every model that has no own answer.
 
     Raises:
-        ActError: The law data asks no such question, or the answer has the wrong type.
+        ActError: The law data asks no such question, the answer has the wrong type, or the question is about the
+            organisation and a model was given.
     """
     queries.require_desk(actor)
-    check_fact(name, value)
+    of = access(actor, AiModel, id=model) if model else None
     shown = access(actor, Evidence, id=evidence) if evidence else None
-    day = _day("since", since) or now().date()
+    return keep_fact(
+        actor, name, value, source=source, day=_day("since", since) or now().date(), evidence=shown, model=of
+    )
+
+
+def keep_fact(
+    actor: Person,
+    name: str,
+    value: Any,
+    *,
+    source: str,
+    day: date,
+    evidence: Evidence | None = None,
+    model: AiModel | None = None,
+) -> ProfileFact:
+    """The inside of `set_fact`, for acts that set one beside other records."""
+    check_fact(name, value)
+    if model is not None and not belongs_to_a_model(name):
+        raise ActError(f"{name} is asked of the organisation, not of one model", "fact_of_the_organisation")
     content = {
         "name": name,
         "value": value,
         "source": _text("source", source, 300),
         "since": day.isoformat(),
-        "evidence_sha256": shown.sha256 if shown else None,
+        "evidence_sha256": evidence.sha256 if evidence else None,
+        **({"model": model.name} if model else {}),
     }
     fact = ProfileFact.objects.create(
+        model=model,
         name=name,
         value=value,
         source=content["source"],
-        evidence=shown,
+        evidence=evidence,
         since=day,
-        entry=_record("fact.set", "profile", content, actor),
+        entry=record_own("fact.set", "profile", content, actor),
         set_by=actor.email,
         set_at=now(),
     )
@@ -152,7 +208,7 @@ def add_evidence(
         title=title,
         file_name=_text("file_name", file_name, 120),
         valid_until=day,
-        entry=_record("evidence.add", "evidence", told, actor),
+        entry=record_own("evidence.add", "evidence", told, actor),
         added_by=actor.email,
         added_at=now(),
     )
@@ -180,7 +236,7 @@ def link_evidence(*, actor: Person, evidence: str, obligation: str, covers: str)
         evidence=row,
         obligation=obligation,
         covers=covers,
-        entry=_record("evidence.link", "evidence", told, actor),
+        entry=record_own("evidence.link", "evidence", told, actor),
         linked_at=now(),
     )
 
@@ -216,6 +272,7 @@ def incident_content(incident: Incident) -> dict[str, Any]:
         "incident": str(incident.id),
         "version": incident.version,
         "title": incident.title,
+        "model": incident.model.name if incident.model else None,
         "law_day": incident.law_day.isoformat() if incident.law_day else None,
         "moments": {
             name: wire(instant) if instant else None
@@ -233,7 +290,7 @@ def _keep_version(incident: Incident, kind: str, reason: str, actor: Person) -> 
         number=incident.version,
         record=content,
         reason=reason,
-        entry=_record(kind, f"incident:{incident.id}", content, actor),
+        entry=record_own(kind, f"incident:{incident.id}", content, actor),
         made_by=actor.email,
         made_at=now(),
     )
@@ -247,6 +304,8 @@ def open_incident(
     moments: dict[str, Any],
     facts: dict[str, Any],
     law_day: str | date | None = None,
+    model: str | None = None,
+    event: str | None = None,
 ) -> Incident:
     """Record an event once; every clock that it starts, or may start, is computed from this record.
 
@@ -256,6 +315,8 @@ def open_incident(
         moments: Six moments kept apart, RFC 3339 with offset; one that is absent is not known.
         facts: `kinds` (which triggers it is), `event` (facts), `times` (further anchors), `narrative` (texts).
         law_day: The day whose law is asked; today by default. Set it to see what a coming law would ask.
+        model: Id of the model that it happened with; clocks are then computed from that model's facts.
+        event: SHA-256 of the review's letter that it comes from; see `bridge`.
 
     Raises:
         RecordRefused: A moment lies in the future, lacks its offset, or goes before the event itself.
@@ -263,21 +324,40 @@ def open_incident(
     """
     queries.require_desk(actor)
     day, title = _day("law_day", law_day), _text("title", title, 200)
+    of = access(actor, AiModel, id=model) if model else None
+    came = candidate(actor, event) if event else None
     read = _read_moments(moments, day)
     incident = Incident(
-        id=uuid7(), title=title, facts=_read_facts(title, facts, read), law_day=day, **read,
+        id=uuid7(), title=title, model=of, facts=_read_facts(title, facts, read), law_day=day, **read,
         opened_by=actor.email, opened_at=now(),
     )  # fmt: skip
     incident.save(force_insert=True)
     _keep_version(incident, "incident.open", "opened", actor)
+    if came is not None:
+        decide(actor, came, incident=incident)
     _set_clocks(incident)
     return incident
 
 
+def decide(actor: Person, came: Candidate, **outcome: Any) -> BridgedEvent:
+    """Keep what was made of an event of a review, within the act that made it."""
+    told = {"letter_sha256": came.letter, "kind": came.kind} | {
+        name: str(getattr(value, "id", value)) for name, value in outcome.items()
+    }
+    return BridgedEvent.objects.create(
+        letter_sha256=came.letter,
+        kind=came.kind,
+        model_name=came.model_name,
+        entry=record_own("event.decide", "bridge", told, actor),
+        decided_by=actor.email,
+        decided_at=now(),
+        **outcome,
+    )
+
+
 def _set_clocks(incident: Incident) -> None:
-    profile = own_profile()
-    compute_clocks(incident, profile)
-    refresh_dates(profile)
+    compute_clocks(incident)
+    refresh_dates()
 
 
 @act(Permission.OBLIGATIONS_INCIDENT_RECORD)
@@ -335,9 +415,9 @@ def override_clock(*, actor: Person, clock: str, due: str | datetime | None, rea
         "reason": reason,
         "in_force": row.override_second is not None,
     }
-    row.override_entry = _record("clock.override", f"incident:{row.incident_id}", told, actor)
+    row.override_entry = record_own("clock.override", f"incident:{row.incident_id}", told, actor)
     row.save()
-    refresh_dates(own_profile())
+    refresh_dates()
     return row
 
 
@@ -397,7 +477,7 @@ def draft_filing(
         record_sha256=_digest(content),
         redactions=chosen,
         amendment_of=before,
-        entry=_record("filing.draft", f"incident:{row.incident_id}", content, actor),
+        entry=record_own("filing.draft", f"incident:{row.incident_id}", content, actor),
         drafted_by=actor.email,
         drafted_at=now(),
     )
@@ -408,7 +488,7 @@ def _step(row: Filing, to: FilingState, reference: str, kind: str, actor: Person
         raise ActError(f"a filing that is {row.state} cannot become {to.value}", "wrong_state")
     row.state, row.reference = to, reference.strip()[:200] or row.reference
     told = {"filing": str(row.id), "record_sha256": row.record_sha256, "state": to.value}
-    _record(kind, f"incident:{row.incident_id}", told, actor)
+    record_own(kind, f"incident:{row.incident_id}", told, actor)
     return row
 
 
@@ -461,7 +541,7 @@ def make_feed(*, actor: Person, token: str, titles: bool = False) -> CalendarFee
         person=actor,
         token_sha256=digest,
         titles=titles,
-        entry=_record("feed.make", "feeds", told, actor),
+        entry=record_own("feed.make", "feeds", told, actor),
         made_at=now(),
     )
 

@@ -3,16 +3,25 @@
 
 from django.urls import path
 
-from proofhouse.server.obligations import incident_views, views
+from proofhouse.server.obligations import bridge_views, digest_views, governance_views, incident_views, views
 
 app_name = "obligations"
 urlpatterns = [
     path("", views.applies, name="list"),
     path("profile/", views.profile, name="profile"),
+    path("profile/models/", views.add_model, name="model-add"),
     path("duties/<str:obligation>/", views.duty, name="duty"),
     path("calendar/", views.calendar, name="calendar"),
     path("changes/", views.changes, name="changes"),
-    path("governance/", views.governance, name="governance"),
+    path("bridge/", bridge_views.bridge, name="bridge"),
+    path("bridge/consent/", bridge_views.consent, name="bridge-consent"),
+    path("bridge/<str:letter>/", bridge_views.decide, name="bridge-decide"),
+    path("digests/", digest_views.digests, name="digests"),
+    path("digests/<str:week>/", digest_views.digest, name="digest"),
+    path("digests/<str:week>/digest.<str:form>", digest_views.digest_file, name="digest-file"),
+    path("governance/", governance_views.governance, name="governance"),
+    path("governance/board.pdf", governance_views.governance_pdf, name="governance-pdf"),
+    path("governance/<str:what>/", governance_views.records, name="governance-records"),
     path("evidence/", views.evidence, name="evidence"),
     path("evidence/link/", views.link, name="link"),
     path("evidence/<uuid:evidence>/", views.evidence_file, name="evidence-file"),

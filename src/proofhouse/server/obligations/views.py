@@ -17,15 +17,28 @@ from proofhouse.server.engine.blobs import get_blob
 from proofhouse.server.engine.clock import now
 from proofhouse.server.house import this_house
 from proofhouse.server.obligations import digest, services
-from proofhouse.server.obligations import governance as board
-from proofhouse.server.obligations.answers import LISTS, answer, in_list, why
-from proofhouse.server.obligations.desk import attempt, day_of, desk_page, download, show, view_of
+from proofhouse.server.obligations.answers import LISTS, answer, for_whom, grade_of, in_list, why
+from proofhouse.server.obligations.desk import (
+    asked_model,
+    attempt,
+    day_of,
+    desk_page,
+    download,
+    show,
+    view_of,
+)
 from proofhouse.server.obligations.exports import EXPORTS
 from proofhouse.server.obligations.feed import as_calendar
 from proofhouse.server.obligations.forms import EvidenceForm, LinkForm, ProfileForm
 from proofhouse.server.obligations.models import CalendarDate, CalendarFeed, Evidence, EvidenceLink
-from proofhouse.server.obligations.own_law import TEN_QUESTIONS, law_book
-from proofhouse.server.obligations.queries import at_the_desk, current_facts, own_profile, valid_links
+from proofhouse.server.obligations.own_law import TEN_QUESTIONS, belongs_to_a_model, concerns_models, law_book
+from proofhouse.server.obligations.queries import (
+    at_the_desk,
+    current_facts,
+    own_models,
+    own_profile,
+    valid_links,
+)
 from proofhouse.server.obligations.rules import flat
 from proofhouse.server.web.cells import at, plain
 from proofhouse.server.web.cells import digest as short
@@ -37,56 +50,91 @@ _FEED_ROWS = 2000
 @desk_page()
 def applies(request: HttpRequest) -> HttpResponse:
     """What appears to apply and why, in three lists; each line leads to its explanation."""
-    person, view = person_of(request), view_of(request)
-    record = answer(person, view)
+    person, view, model = person_of(request), view_of(request), asked_model(request)
+    record = answer(person, view, model)
     linked = {link.obligation for link in valid_links(person, view.as_of)}
     lists = [
-        (name, title, [{**row, "why": why(row), "evidence": row["obligation"] in linked} for row in rows])
+        (
+            name,
+            title,
+            [
+                {**row, "why": why(row), "of": for_whom(row), "evidence": row["obligation"] in linked}
+                for row in rows
+            ],
+        )
         for name, title, results in LISTS
         for rows in [in_list(record["assessments"], results)]
     ]
     exports = [(name, reverse("obligations:export", args=[name])) for name in EXPORTS]
-    context = {"lists": lists, "view": view, "exports": exports, "answered": len(current_facts(person))}
+    context = {
+        "lists": lists,
+        "view": view,
+        "exports": exports,
+        "answered": len(current_facts(person, model)),
+        "models": own_models(person),
+        "model": model,
+    }
     return show(request, "applies", context)
 
 
 @desk_page("GET", "HEAD", "POST")
 def profile(request: HttpRequest) -> HttpResponse:
-    """Ten plain questions; with `?ask=` one further question that a duty cannot be told without."""
-    person = person_of(request)
-    asked = request.GET.getlist("ask")
+    """Ten plain questions, or those of one model; with `?ask=` a question that a duty cannot be told without."""
+    person, model = person_of(request), asked_model(request)
     known = law_book().vocabulary
-    names = [
-        name
-        for name in asked
-        if (name in known.facts and not name.startswith("event."))
-        or (name.startswith("times.") and name.removeprefix("times.") in known.times)
-    ] or list(TEN_QUESTIONS)
-    current, papers = current_facts(person), list(visible(person, Evidence))
+    names = _asked(request) or [name for name in TEN_QUESTIONS if model is None or belongs_to_a_model(name)]
+    current, papers = current_facts(person, model), list(visible(person, Evidence))
     data = request.POST if request.method == "POST" else None
     form = ProfileForm(data, names=names, current=current, evidence=papers)
     problems: list[str] = []
     if data is not None and form.is_valid():
         for told in form.answers():
-            attempt(services.set_fact, problems, actor=person, **told)
+            of = str(model.id) if model and belongs_to_a_model(told["name"]) else None
+            attempt(services.set_fact, problems, actor=person, model=of, **told)
         if not problems:
-            return redirect("obligations:list")
-    further = [
-        (name, known.question(name), flat(fact.value), fact.source)
-        for name, fact in current.items()
-        if name not in names
-    ]
-    context = {"form": form, "ten": names == list(TEN_QUESTIONS), "problems": problems, "further": further}
+            return redirect(reverse("obligations:list") + (f"?model={model.id}" if model else ""))
+    context = {
+        "form": form,
+        "heading": "Ten questions" if names == list(TEN_QUESTIONS) else "Questions",
+        "problems": problems,
+        "model": model,
+        "models": own_models(person),
+        "further": [
+            (name, known.question(name), flat(fact.value), fact.source)
+            for name, fact in current.items()
+            if name not in names
+        ],
+    }
     return show(request, "profile", context, status=422 if problems or form.errors else 200)
+
+
+def _asked(request: HttpRequest) -> list[str]:
+    known = law_book().vocabulary
+    return [
+        name
+        for name in request.GET.getlist("ask")
+        if (name in known.facts and not name.startswith("event."))
+        or (name.startswith("times.") and name.removeprefix("times.") in known.times)
+    ]
+
+
+@desk_page("POST")
+def add_model(request: HttpRequest) -> HttpResponse:
+    """Name a model of this organisation."""
+    problems: list[str] = []
+    made = attempt(services.add_model, problems, actor=person_of(request), name=request.POST.get("name", ""))
+    if made is None:
+        return show(request, "refused", {"title": "Models", "problems": problems}, status=422)
+    return redirect(f"{reverse('obligations:profile')}?model={made.id}")
 
 
 @desk_page()
 def duty(request: HttpRequest, obligation: str) -> HttpResponse:
     """One duty: the answer, the tree that explains it, the citation with its grade, dates and evidence."""
-    person, view = person_of(request), view_of(request)
+    person, view, model = person_of(request), view_of(request), asked_model(request)
     if obligation not in law_book().obligation_ids:
         raise Http404
-    told = own_profile(person)
+    told = own_profile(person, model)
     assessed = law_book().assess(
         obligation, facts=told.facts, times=told.times, as_of=view.as_of, known_at=view.known_at
     )
@@ -98,6 +146,8 @@ def duty(request: HttpRequest, obligation: str) -> HttpResponse:
     context = {
         "row": row,
         "view": view,
+        "model": model,
+        "models": own_models(person) if concerns_models(assessed.obligation) else [],
         "links": links,
         "trees": row["explanation"],
         "grade": law_book().edition.grades[row["grade"]],
@@ -113,7 +163,12 @@ def calendar(request: HttpRequest) -> HttpResponse:
     """The next dates."""
     person = person_of(request)
     rows = [
-        [at(row.at), Cell(row.title, _origin(row)), plain(row.obligation), plain(_grade(row.obligation))]
+        [
+            at(row.at),
+            Cell(row.title, _origin(row)),
+            plain(row.obligation),
+            plain(grade_of(row.obligation, now().date())),
+        ]
         for row in visible(person, CalendarDate).filter(cancelled=False, at__gte=now())
     ]
     tables = [
@@ -136,11 +191,6 @@ def _origin(row: CalendarDate) -> str:
     if kind == "incident":
         return reverse("obligations:incident", args=[identity])
     return reverse("obligations:duty", args=[row.obligation])
-
-
-def _grade(obligation: str) -> str:
-    entry = law_book().entry(obligation, now().date())
-    return entry.obligation.grade.value.replace("_", " ") if entry else "–"
 
 
 @desk_page("GET", "HEAD", "POST")
@@ -226,28 +276,9 @@ def changes(request: HttpRequest) -> HttpResponse:
     """What changed for this house, by default in the last week."""
     end = day_of(request, "to", None) or now().date()
     start = day_of(request, "from", None) or end - digest.WEEK
-    told = digest.weekly(person_of(request), start, end, now())
-    vocabulary = law_book().vocabulary
-    context = {
-        "digest": told,
-        "questions": [(name, vocabulary.question(name)) for name in told.questions if "trigger." not in name],
-    }
-    return show(request, "changes", context)
-
-
-@desk_page()
-def governance(request: HttpRequest) -> HttpResponse:
-    """One printable page; every number leads to its record."""
-    return show(
-        request,
-        "tables",
-        {
-            "title": "For the board",
-            "lead": f"{this_house().title}, {now():%Y-%m-%d}. Print it with your browser; it is one page.",
-            "tables": board.tables(person_of(request), now()),
-            "links": [],
-        },
-    )
+    told = digest.weekly(digest.told_to(person_of(request)), start, end, now())
+    record = digest.as_record(told, digest.week_of(start))
+    return show(request, "changes", {"title": "What changed for us", "record": record, "choose": True})
 
 
 @desk_page()
@@ -256,7 +287,8 @@ def export(request: HttpRequest, name: str) -> HttpResponse:
     if name not in EXPORTS:
         raise Http404
     make, content_type = EXPORTS[name]
-    return download(make(person_of(request), view_of(request)), content_type, name)
+    content = make(person_of(request), view_of(request), asked_model(request))
+    return download(content, content_type, name)
 
 
 @desk_page("GET", "HEAD", "POST")
