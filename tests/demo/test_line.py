@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from proofhouse.demo.cast import CAST
+from proofhouse.demo.clocks import lines
 from proofhouse.ledger.bundle import verify_bundle
 from proofhouse.server.house import load_house
 
@@ -96,6 +97,7 @@ def test_nine_steps_are_proved_also_after_tools_were_missing(tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     assert "1/9 Open the houses: done before" in done.stderr
     check_report(house)
+    check_clocks(house, done.stderr)
     check_bundle(house)
 
     again = play(house)
@@ -113,6 +115,7 @@ def test_without_a_source_archive_the_line_ends_too_and_says_that_step_5_was_not
     assert done.returncode == 0, done.stderr
     assert "example program, not a real CVE" in done.stderr
     check_report(house)
+    check_clocks(house, done.stderr)
     assert told(house)["real"] is False
 
 
@@ -144,6 +147,23 @@ def check_report(house: Path) -> None:
     assert "unknown" in {match["answer"] for match in facts[6]["matches"]}
     assert facts[7]["acknowledgements"][0]["stage"] == "staged"
     assert facts[8]["lines"]
+
+
+def check_clocks(house: Path, printed: str) -> None:
+    """The demo ends with the clocks of its finding for the lab, each with the facts used and why."""
+    clocks = told(house)["steps"][8]["facts"]["incident_clocks"]
+    dated = [clock for clock in clocks if clock["due"]]
+    assert [clock["obligation"] for clock in dated] == [
+        "us-il-sb315-incident", "us-ny-raise-incident", "us-ca-sb53-incident",
+    ]  # fmt: skip
+    assert dated[0]["due"] == "2027-01-08T20:00:00.000000Z"
+    for clock in dated:
+        assert clock["words"] == "appears to apply"
+        assert clock["explanation"]
+        assert {"model.training_ops", "event.deceptive_subversion"} <= {one["fact"] for one in clock["facts"]}
+        assert clock["steps"]
+    assert printed.rstrip().endswith("\n".join(lines(clocks)))
+    assert "because" in lines(clocks)[3]
 
 
 def check_bundle(house: Path) -> None:

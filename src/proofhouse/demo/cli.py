@@ -14,6 +14,7 @@ from rich.console import Console
 
 from proofhouse.cli import CouldNot as CommandCouldNot
 from proofhouse.demo import late_steps, steps
+from proofhouse.demo.clocks import lines as clock_lines
 from proofhouse.demo.stage import CouldNot, open_stage
 from proofhouse.demo.steps import Facts, Play
 from proofhouse.server.engine.wire import ControlError
@@ -131,8 +132,11 @@ def cli(directory: Path, model: str, fresh: bool, report: Path | None, cache: Pa
         + ("" if real else "; step 5 used our example program, not a real CVE")
     )
     console.print(
-        f"The inspector's bundle: {state.memory['bundle']}\nLook around: proofhouse up --house {directory} --as office"
+        f"The inspector's bundle: {state.memory['bundle']}\n"
+        f"Look around: proofhouse up --house {directory} --as office\n"
     )
+    for line in clock_lines(state.done["9"]["facts"]["incident_clocks"]):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _saying(console: Console) -> Any:

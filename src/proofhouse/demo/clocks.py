@@ -7,6 +7,7 @@ frontier statutes are in force, and the facts about the lab are marked as the de
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -42,8 +43,11 @@ def incident_clocks(play: Play) -> list[Facts]:
         The clocks, strictest first, each with due date, recipients in their zones, anchor and explanation.
     """
     stage = play.stage
+    model = stage.do("lab", LEAD, "obligations.add_model", name=play.model)["id"]
     for name, value in PROFILE:
-        stage.do("lab", LEAD, "obligations.set_fact", name=name, value=value, source=SOURCE, since=LAW_DAY)
+        of = {"model": model} if name.startswith("model.") else {}
+        told = {"name": name, "value": value, "source": SOURCE, "since": LAW_DAY, **of}
+        stage.do("lab", LEAD, "obligations.set_fact", **told)
     incident = stage.do(
         "lab",
         LEAD,
@@ -63,15 +67,11 @@ def incident_clocks(play: Play) -> list[Facts]:
             },
         },
         law_day=LAW_DAY,
+        model=model,
     )["id"]
     play.settled("lab")
     board = stage.ask("lab", LEAD, "obligations.clocks", incident=incident)
-    told = [_told(clock) for clock in board["clocks"] if clock["running"]]
-    play.say(f"law time is set to {LAW_DAY} for the demo; {SUPPOSED}")
-    play.say(f"clocks that this would start for the lab, strictest first ({told[0]['note']}):")
-    for clock in told:
-        _say(play, clock)
-    return told
+    return [_told(clock) | {"model": board["model"]} for clock in board["clocks"] if clock["running"]]
 
 
 def _told(clock: dict[str, Any]) -> Facts:
@@ -103,16 +103,33 @@ def _told(clock: dict[str, Any]) -> Facts:
     }
 
 
-def _say(play: Play, clock: Facts) -> None:
+def lines(clocks: Sequence[Facts]) -> list[str]:
+    """The clocks as the demo ends with them: what is due when and to whom, and because of which facts.
+
+    Args:
+        clocks: From `incident_clocks`, or from `demo.json`.
+    """
+    told = [
+        f"Clocks that the finding would start for the lab with {clocks[0]['model']}, strictest first "
+        f"({clocks[0]['note']}):",
+        f"  law time is set to {LAW_DAY}; {SUPPOSED}",
+    ]
+    for clock in clocks:
+        told += _lines_of(clock)
+    return told
+
+
+def _lines_of(clock: Facts) -> list[str]:
     due = datetime.fromisoformat(clock["due"]).astimezone(UTC) if clock["due"] else None
     when = f"{due:%Y-%m-%d %H:%M} UTC" if due else "not yet"
     to = "; ".join(
         f"{one['name']} ({one['local'][:16] if one['local'] else one['zone']})" for one in clock["recipients"]
     )
-    play.say(f"  {when}: {clock['title']}, to {to}: {clock['words']}, {clock['citation']}, {clock['grade']}")
+    head = (
+        f"  {when}: {clock['title']}, to {to}: {clock['words']}, {clock['citation']}, grade {clock['grade']}"
+    )
     if due:
         facts = "; ".join(f"{one['fact']} = {one['value']}" for one in clock["facts"])
-        play.say(f"      because {facts}; {'; '.join(clock['steps'])}")
-    else:
-        asks = [*clock["awaiting"], *(one["ask"] for one in clock["missing"])]
-        play.say(f"      cannot tell before it is answered: {' '.join(asks)}")
+        return [head, f"      because {facts}; {'; '.join(clock['steps'])}"]
+    asks = [*clock["awaiting"], *(one["ask"] for one in clock["missing"])]
+    return [head, f"      cannot tell before it is answered: {' '.join(asks)}"]
