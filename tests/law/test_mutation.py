@@ -154,6 +154,8 @@ def test_every_changed_number_of_the_three_frontier_statutes_is_noticed(document
 @pytest.mark.timeout(1800)
 def test_changing_any_number_or_date_of_the_law_is_noticed(documents: Documents) -> None:
     made, survivors = kill(documents, law_files(documents))
-    sys.stdout.write(f"{made} mutants, {len(survivors)} survivors\n" + "".join(f"{one}\n" for one in survivors))
+    sys.stdout.write(
+        f"{made} mutants, {len(survivors)} survivors\n" + "".join(f"{one}\n" for one in survivors)
+    )
     assert made > 1_000
     assert (made - len(survivors)) / made >= KILLED_AT_LEAST, survivors
