@@ -156,7 +156,7 @@ def test_an_unregistered_ledger_kind_is_refused(lab: Correspondent, desk: None) 
 def declared_acts() -> dict[str, Permission]:
     """Every `@act(Permission.X)` in the source, by its public name."""
     found = {}
-    for file in sorted(SERVER.glob("*/services.py")):
+    for file in sorted(SERVER.glob("*/*services.py")):
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
             for decorator in getattr(node, "decorator_list", []):
                 if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "act":

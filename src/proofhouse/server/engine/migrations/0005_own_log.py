@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('engine', '0003_effects'),
+        ('engine', '0004_jobs'),
     ]
 
     operations = [
