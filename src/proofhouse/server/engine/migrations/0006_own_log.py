@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('engine', '0004_jobs'),
+        ('engine', '0005_done_act_asked'),
     ]
 
     operations = [
