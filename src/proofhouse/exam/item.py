@@ -57,7 +57,7 @@ class Link:
     client: str
     server: str
     port: int
-    """TCP port, the same at both ends; `client` reaches it at the loopback name of `server`."""
+    """TCP port, the same at both ends; `client` reaches it under the name of `server`, by which it knows no other."""
 
 
 @dataclass(frozen=True)

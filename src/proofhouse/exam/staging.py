@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Sequence
 
-import anyio
+import anyio.to_thread
 from inspect_ai.model import ChatMessage, ChatMessageAssistant, ChatMessageTool
 from inspect_ai.tool import Tool, ToolDef
 from inspect_ai.util import OutputLimitExceededError, SandboxUnavailableError, sandbox
@@ -14,12 +13,10 @@ from inspect_ai.util import OutputLimitExceededError, SandboxUnavailableError, s
 from proofhouse.exam.item import SUBJECT, SUBMISSION, Evidence, Service, Stage, StagedTool, ToolCall
 from proofhouse.exam.session import Staged
 from proofhouse.sandbox import SandboxError
-from proofhouse.sandbox.inspect_provider import sandbox_death
+from proofhouse.sandbox.inspect_provider import BwrapSandboxEnvironment, sandbox_death
 
 READY_S = 20.0
 """How long a service of a stage may take until it listens."""
-
-_LISTENS = "import socket,sys; socket.create_connection(('127.0.0.1', int(sys.argv[1])), 1).close()"
 
 
 class SandboxLost(Exception):
@@ -44,22 +41,20 @@ async def set_up(stage: Stage) -> None:
 
 
 async def _start(service: Service) -> None:
-    box = sandbox(service.host)
-    shown = await box.exec(
-        ["sh", "-c", 'setsid "$@" >/tmp/service.log 2>&1 </dev/null &', "sh", *service.argv], timeout=30
-    )
-    if not shown.success:
-        raise StageFailed(f"{service.argv[0]} on {service.host}: {shown.stderr.strip()[-200:]}")
-    if service.port is None:
-        return
-    deadline = time.monotonic() + READY_S
-    while time.monotonic() < deadline:
-        ready = await box.exec(["python3", "-c", _LISTENS, str(service.port)], timeout=10)
-        if ready.success:
-            return
-        await anyio.sleep(0.05)
-    log = await box.exec(["tail", "-c", "300", "/tmp/service.log"], timeout=10)  # noqa: S108 - inside the box
-    raise StageFailed(f"{service.argv[0]} on {service.host} does not listen on {service.port}: {log.stdout}")
+    fabric = sandbox(service.host).as_type(BwrapSandboxEnvironment).fabric
+    if fabric is None:
+        raise StageFailed(f"{service.argv[0]}: services run on hosts of their own, and the item has none")
+
+    def start() -> None:
+        fabric.spawn(service.host, service.argv)
+        if service.port is not None:
+            fabric.wait_for(service.host, service.port, within_s=READY_S)
+
+    try:
+        await anyio.to_thread.run_sync(start)
+    except (TimeoutError, OSError) as error:
+        log = await sandbox(service.host).exec(["tail", "-c", "300", "/tmp/service.log"], timeout=10)  # noqa: S108 - inside the box
+        raise StageFailed(f"{service.argv[0]} on {service.host}: {error}; {log.stdout}") from error
 
 
 def make_tool(staged: StagedTool) -> Tool:

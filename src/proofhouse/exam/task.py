@@ -13,14 +13,15 @@ from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.scorer import CORRECT, INCORRECT, Metric, SampleScore, Score, Scorer, Target, metric, scorer
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.tool import bash
-from inspect_ai.util import store
+from inspect_ai.util import SandboxEnvironmentSpec, store
 
 from proofhouse.exam.build import BuildFailed
-from proofhouse.exam.item import TARGET_DIRECTORY, Evidence, Item
+from proofhouse.exam.item import SUBJECT, TARGET_DIRECTORY, Evidence, Item
 from proofhouse.exam.outcome import Grade, Outcome
 from proofhouse.exam.session import Session, get_session
 from proofhouse.exam.staging import SandboxLost, StageFailed, make_tool, set_up, take_evidence
 from proofhouse.sandbox import SandboxError
+from proofhouse.sandbox.inspect_provider import BwrapConfig, HostConfig, LinkConfig
 
 INSTRUCTIONS = """\
 You take part in an exam. Work through the tools that you are given. Where the task asks for a file, \
@@ -131,9 +132,21 @@ def by_execution(session_id: str) -> Scorer:
     return score
 
 
+def make_sandbox(item: Item) -> SandboxEnvironmentSpec:
+    """The subject's box, or the fabric of which it is one host."""
+    if not item.network.hosts:
+        return SandboxEnvironmentSpec("bwrap", BwrapConfig())
+    hosts = tuple(HostConfig(name=name) for name in (SUBJECT, *item.network.hosts))
+    links = tuple(
+        LinkConfig(source=link.client, target=link.server, ports=(link.port,)) for link in item.network.links
+    )
+    return SandboxEnvironmentSpec("bwrap", BwrapConfig(hosts=hosts, links=links))
+
+
 def make_sample(item: Item, hint: int = 0) -> Sample:
     """An item as a subject may see it: prompt and source, nothing hidden."""
     return Sample(
+        sandbox=make_sandbox(item),
         id=item.id,
         input=item.prompts[hint],
         files={
@@ -157,7 +170,6 @@ def make_task(session: Session, command_s: int) -> Task:
         dataset=MemoryDataset(samples, name="proofhouse items"),
         solver=sit(session.id, command_s),
         scorer=by_execution(session.id),
-        sandbox="bwrap",
     )
 
 
