@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import tempfile
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -27,7 +28,8 @@ from proofhouse.demo.steps import (
     Play,
     _b64,
 )
-from proofhouse.validation.cli import ENVELOPE_FILE, RESULT_FILE
+from proofhouse.server.house import House
+from proofhouse.validation import DirectorySource, load_recipe
 
 
 def validation(play: Play) -> Facts:
@@ -41,25 +43,18 @@ def validation(play: Play) -> Facts:
     play.say(
         f"two reports received; building {finding.product['name']} vulnerable and fixed, and running the proofs"
     )
-    out = clearinghouse.work / "validation"
-    stage.run(
-        "validate", str(finding.recipe),
-        "--out", str(out),
-        "--cache", str(stage.cache),
-        "--signer", str(next((clearinghouse.keys / "validation").glob("*.pem"))),
-        ok=(0, 1),
-        say=play.say,
-    )  # fmt: skip
-    result = json.loads((out / RESULT_FILE).read_text(encoding="utf-8"))
-    envelope = (out / ENVELOPE_FILE).read_bytes()
-    case = stage.do(
+    name = _into_house(finding.recipe, clearinghouse)
+    asked = stage.do(
         "clearinghouse",
         COORDINATOR,
-        "cases.accept_validation",
+        "cases.validate",
+        recipe=name,
         title=finding.title,
         product=finding.product["name"],
-        envelope=_b64(envelope),
     )["id"]
+    came = stage.finished("clearinghouse", COORDINATOR, asked, play.say)
+    result = json.loads(stage.blob("clearinghouse", came["result_sha256"]))
+    case = came["case"]
     play.settled("clearinghouse")
     opened = next(row for row in stage.ask("clearinghouse", COORDINATOR, "cases.cases") if row["id"] == case)
     play.remember(case=case, real=finding.real, finding=str(finding.recipe))
@@ -72,6 +67,19 @@ def validation(play: Play) -> Facts:
         + ", ".join(opened["identifiers"])
         + ("" if finding.real else " (our example program, not a real one)"),
     }
+
+
+def _into_house(file: Path, house: House) -> str:
+    """Put a recipe with all that it names where the house's coordinators keep theirs; returns its name there."""
+    recipe = load_recipe(file)
+    root = house.recipes / file.stem
+    shutil.rmtree(root, ignore_errors=True)
+    (root / "recipes").mkdir(parents=True)
+    shutil.copy(file, root / "recipes" / file.name)
+    shutil.copytree(file.with_suffix(""), root / "recipes" / file.stem)
+    if isinstance(recipe.source, DirectorySource):
+        shutil.copytree(recipe.root / recipe.source.path, root / recipe.source.path)
+    return file.stem
 
 
 def _finding(play: Play) -> Finding:
@@ -230,8 +238,8 @@ def verify(play: Play) -> Facts:
         origin = stage.house(house).log_origin
         stage.do("inspector", INSPECTOR, "oversight.ask_export", house=house, origin=origin, cases=cases)
     play.settled("inspector", "office", "clearinghouse")
-    stage.do("office", REVIEWER, "oversight.make_export")
-    stage.do("clearinghouse", COORDINATOR, "oversight.make_export")
+    for house, actor in (("office", REVIEWER), ("clearinghouse", COORDINATOR)):
+        stage.finished(house, actor, stage.do(house, actor, "oversight.make_export")["id"])
     play.settled("office", "clearinghouse", "inspector")
     bundle = stage.directory / "bundle.zip"
     stage.do("inspector", INSPECTOR, "oversight.write_combined_bundle", path=str(bundle))

@@ -27,6 +27,7 @@ Say = Callable[[str], None]
 
 START_S = 60
 PATIENCE_S = 60
+JOB_PATIENCE_S = 3600
 WITNESS = "proofhouse.example/witness"
 
 
@@ -62,7 +63,10 @@ class Stage:
 
     def environment(self) -> dict[str, str]:
         """The environment of the programs that the demo starts."""
-        return os.environ | {"PROOFHOUSE_CUSTODY": str(self.directory / "custody")}
+        return os.environ | {
+            "PROOFHOUSE_CACHE": str(self.cache),
+            "PROOFHOUSE_CUSTODY": str(self.directory / "custody"),
+        }
 
     def start(self, name: str, argv: list[str]) -> subprocess.Popen[bytes]:
         """Start a long-running program; its output goes to `logs/NAME.log`."""
@@ -138,6 +142,37 @@ class Stage:
     def ask(self, name: str, actor: str, question: str, /, **arguments: Any) -> Any:
         """Ask a house what a person of it may see."""
         return request(self.house(name).control_socket, {"ask": question, "actor": actor, "with": arguments})
+
+    def finished(self, name: str, actor: str, job: str, say: Say | None = None) -> Any:
+        """Wait until a job of a house is done; returns its result.
+
+        Args:
+            name: The house.
+            actor: Who asked for it.
+            job: Its id.
+            say: Told what it says of its progress.
+
+        Raises:
+            CouldNot: It ended otherwise; the message is its own.
+        """
+        told = ""
+
+        def ended() -> Any:
+            nonlocal told
+            row = next(each for each in self.ask(name, actor, "engine.jobs") if each["id"] == job)
+            if say is not None and row["text"] != told:
+                told = row["text"]
+                say(told)
+            return row if row["state"] not in ("queued", "running") else None
+
+        row = self.until(ended, f"the job {job} of {name}", JOB_PATIENCE_S)
+        if row["state"] != "done":
+            raise CouldNot(row["problem"] or f"the job {job} of {name} was {row['state']}")
+        return row["result"]
+
+    def blob(self, name: str, digest: str) -> bytes:
+        """Bytes that a house keeps."""
+        return (self.house(name).blobs / "sha256" / digest[:2] / digest).read_bytes()
 
     def until(self, ready: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
         """Wait until something holds.

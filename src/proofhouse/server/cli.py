@@ -7,12 +7,15 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 
 from proofhouse.cli import CouldNot
+from proofhouse.server.engine.wire import ControlError, request
 from proofhouse.server.house import Desk, HouseError, load_house
 from proofhouse.server.process import run as run_house
+from proofhouse.server.process import work as run_worker
 
 
 @click.group()
@@ -93,3 +96,84 @@ def digest(directory: Path, week: str | None, as_json: bool) -> None:
         click.echo("No digest there; the running house makes one for each week that is over.", err=True)
         raise SystemExit(1)
     click.echo(found[-1].read_text(encoding="utf-8"), nl=False)
+
+
+@cli.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option(
+    "--queues", default="", help="Names with commas between; default: all that this machine can do."
+)
+def work(directory: Path, queues: str) -> None:
+    """Be a worker of the house in DIRECTORY until interrupted.
+
+    The house process is a worker too. Further ones may run beside it, on PostgreSQL on other machines. When told to
+    stop (once), a worker takes no more jobs, lets those that run go on for half a minute, and hands the rest back.
+    """
+    try:
+        run_worker(directory, [name for name in queues.split(",") if name])
+    except HouseError as refused:
+        raise CouldNot(str(refused)) from None
+
+
+def _ask(directory: Path, message: dict[str, Any]) -> Any:
+    try:
+        return request(load_house(directory).control_socket, message)
+    except HouseError as refused:
+        raise CouldNot(str(refused)) from None
+    except ControlError as refused:
+        if refused.code == "not_running":
+            raise CouldNot(str(refused)) from None
+        raise click.ClickException(str(refused)) from None
+
+
+@cli.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--as", "actor", required=True, help="E-mail address of who asks; the steward sees all.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def standing(directory: Path, actor: str, as_json: bool) -> None:
+    """Say how the running house in DIRECTORY stands: entries, letters, jobs, workers."""
+    told = _ask(directory, {"ask": "engine.standing", "actor": actor})
+    if as_json:
+        click.echo(json.dumps(told, indent=1))
+        return
+    for name, count in told.items():
+        click.echo(f"{name:<16} {count}")
+
+
+@cli.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--as", "actor", required=True, help="E-mail address of who asks; the steward sees all.")
+@click.option("--state", "states", multiple=True, help="Only these states; may be given several times.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def jobs(directory: Path, actor: str, states: tuple[str, ...], as_json: bool) -> None:
+    """List the background work of the running house in DIRECTORY, newest first."""
+    told = _ask(directory, {"ask": "engine.jobs", "actor": actor, "with": {"states": list(states)}})
+    if as_json:
+        click.echo(json.dumps(told, indent=1))
+        return
+    for row in told:
+        said = row["problem"] or row["text"]
+        click.echo(
+            f"{row['id']}  {row['state']:<9}  {row['percent']:>3} %  {row['attempts']}/{row['ceiling']}  "
+            f"{row['name']}  {row['case']}{'  ' + said if said else ''}"
+        )
+
+
+@cli.command("cancel-job")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("job")
+@click.option("--as", "actor", required=True, help="E-mail address of a steward.")
+def cancel_job(directory: Path, job: str, actor: str) -> None:
+    """Stop JOB of the running house in DIRECTORY for good."""
+    _ask(directory, {"do": "engine.cancel_job", "actor": actor, "with": {"job": job}})
+    click.echo(f"{job} is cancelled")
+
+
+@cli.command("requeue-job")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("job")
+@click.option("--as", "actor", required=True, help="E-mail address of a steward.")
+def requeue_job(directory: Path, job: str, actor: str) -> None:
+    """Try JOB of the running house in DIRECTORY again; steps that were done stay done."""
+    _ask(directory, {"do": "engine.requeue_job", "actor": actor, "with": {"job": job}})
+    click.echo(f"{job} is queued again")

@@ -102,6 +102,15 @@ class House:
         return self.directory / "work"
 
     @property
+    def recipes(self) -> Path:
+        """Recipes whose proofs this house runs, each in a directory outside which it can name nothing."""
+        return self.directory / "recipes"
+
+    def recipe(self, name: str) -> Path:
+        """The file of one recipe, `recipes/NAME/recipes/NAME.toml`; its relative paths start at `recipes/NAME/`."""
+        return self.recipes / name / "recipes" / f"{name}.toml"
+
+    @property
     def control_socket(self) -> Path:
         """Where the operator of this house asks for acts; only the owner's processes may connect."""
         return self.directory / "run" / "control.sock"

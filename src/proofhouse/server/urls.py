@@ -20,6 +20,7 @@ urlpatterns = [
     path("obligations/", include("proofhouse.server.obligations.urls")),
     path("oversight/", include("proofhouse.server.oversight.urls")),
     path("api/v1/", include((addresses(), "api"))),
+    path("work/", include("proofhouse.server.engine.urls")),
     path("letters/", receive_letter, name="letters"),
     path("acknowledgements/", receive_acknowledgement, name="acknowledgements"),
     path("repositories/<path:file>", repository_file, name="repository-file"),

@@ -4,23 +4,28 @@
 from __future__ import annotations
 
 import base64
+import re
 from datetime import datetime
 from typing import Any
 
+from proofhouse.attest import sha256_hex
 from proofhouse.server.accounts.gate import access
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission
 from proofhouse.server.cases.evidence import Evidence, ProvedProof, read_evidence
 from proofhouse.server.cases.models import Case, Patch, Report, ValidationRun
 from proofhouse.server.cases.rules import CaseState, EmbargoState, ReportState, step_case, step_embargo
+from proofhouse.server.cases.tasks import validate_recipe
 from proofhouse.server.engine.acts import ActError, act
 from proofhouse.server.engine.blobs import put_blob
 from proofhouse.server.engine.clock import now, wire
 from proofhouse.server.engine.ids import uuid7
+from proofhouse.server.engine.jobs.port import enqueue
 from proofhouse.server.engine.keys import public_keys
-from proofhouse.server.engine.models import LedgerEntry
+from proofhouse.server.engine.models import Job, LedgerEntry
 from proofhouse.server.engine.post import Enclosure, Received, on_letter, send, start_thread
 from proofhouse.server.engine.record import record
+from proofhouse.server.house import this_house
 
 
 def _coordination_case(case_id: Any) -> str:
@@ -129,6 +134,37 @@ def receive_report(letter: Received) -> None:
         provenance=body["provenance"],
         entry=entry,
         received_at=now(),
+    )
+
+
+_RECIPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
+
+
+@act(Permission.CASES_CASE_COORDINATE)
+def validate(*, actor: Person, recipe: str, title: str, product: str) -> Job:
+    """Have the proofs of reports run; what running them shows is taken in as by `accept_validation`.
+
+    Args:
+        actor: A coordinator, who has put the recipe together from what the reports enclose.
+        recipe: Name of one of the house's recipes (`recipes/NAME/`).
+        title: Title of the case.
+        product: Name of the product.
+
+    Raises:
+        ActError: There is no such recipe.
+    """
+    file = this_house().recipe(recipe)
+    if not _RECIPE.fullmatch(recipe) or not file.is_file():
+        raise ActError("there is no recipe of this name in the house's recipes", "no_recipe")
+    arguments = {
+        "recipe": recipe,
+        "recipe_sha256": sha256_hex(file.read_bytes()),
+        "title": title,
+        "product": product,
+        "by": actor.email,
+    }
+    return enqueue(
+        validate_recipe, arguments, asked_by=actor, key=f"validate:{arguments['recipe_sha256'][:32]}"
     )
 
 

@@ -13,6 +13,7 @@ class OversightConfig(AppConfig):
     label = "oversight"
 
     def ready(self) -> None:
-        """Make the desk's acts, answers and questions known."""
+        """Make the desk's acts, answers, questions and jobs known."""
         import_module(f"{self.name}.services")
         import_module(f"{self.name}.queries")
+        import_module(f"{self.name}.tasks")

@@ -13,14 +13,15 @@ from proofhouse.server.engine.acts import ActError, act
 from proofhouse.server.engine.blobs import get_blob, put_blob
 from proofhouse.server.engine.clock import now
 from proofhouse.server.engine.ids import uuid7
-from proofhouse.server.engine.models import Letter, Thread
-from proofhouse.server.engine.post import Enclosure, Received, on_letter, send, start_thread
+from proofhouse.server.engine.jobs.port import enqueue
+from proofhouse.server.engine.jobs.rules import LIVE
+from proofhouse.server.engine.models import Job, Letter, Thread
+from proofhouse.server.engine.post import Received, on_letter, send, start_thread
 from proofhouse.server.engine.record import record
 from proofhouse.server.house import this_house
-from proofhouse.server.oversight.export import combine, write_export
+from proofhouse.server.oversight.export import combine
 from proofhouse.server.oversight.models import Export
-
-BUNDLE = "bundle.zip"
+from proofhouse.server.oversight.tasks import BUNDLE, export
 
 
 @act(Permission.OVERSIGHT_EXPORT_ASK)
@@ -40,8 +41,8 @@ def ask_export(*, actor: Person, house: str, origin: str, cases: list[str]) -> T
 
 
 @act(Permission.OVERSIGHT_EXPORT_MAKE)
-def make_export(*, actor: Person) -> Export:
-    """Answer the oldest request of an inspector that has no answer yet.
+def make_export(*, actor: Person) -> Job:
+    """Answer the oldest request of an inspector that has no answer yet; a job builds the bundle and sends it.
 
     Raises:
         ActError: No request waits.
@@ -51,29 +52,23 @@ def make_export(*, actor: Person) -> Export:
             row
             for row in Letter.objects.filter(type="export-request", direction=Letter.Direction.RECEIVED)
             if not row.thread.letters.filter(type="export", direction=Letter.Direction.SENT).exists()
+            and not Job.objects.filter(key=_key(row), state__in=LIVE).exists()
         ),
         None,
     )
     if asked is None:
         raise ActError("no inspector waits for an export", "nothing_asked")
-    with tempfile.TemporaryDirectory(dir=this_house().work) as scratch:
-        path = Path(scratch) / BUNDLE
-        write_export(path, asked.body["cases"])
-        content = path.read_bytes()
-    digest = put_blob(content)
-    entry = record(
-        "export.make",
-        f"export:{asked.body['request']}",
-        {"bundle_sha256": digest, "to": asked.thread.peer.name, "by": actor.email},
+    return enqueue(
+        export,
+        {"letter": asked.digest, "by": actor.email},
+        case=f"export:{asked.body['request']}",
+        asked_by=actor,
+        key=_key(asked),
     )
-    send(
-        "export",
-        asked.thread,
-        {"request": asked.body["request"], "bundle": BUNDLE, "ledgers": [this_house().log_origin]},
-        enclosures=[Enclosure(BUNDLE, "application/zip", content)],
-        in_reply_to=asked,
-    )
-    return Export.objects.create(peer=asked.thread.peer, sha256=digest, entry=entry, made_at=now())
+
+
+def _key(asked: Letter) -> str:
+    return f"export:{asked.digest}"
 
 
 @on_letter("export")

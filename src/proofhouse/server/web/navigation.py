@@ -29,6 +29,7 @@ _PLACES: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("Obligations", "obligations:list", frozenset({Role.COMPLIANCE, Role.DEVELOPER, Role.OPERATOR})),
     ("Register", "reviews:register", frozenset(Role)),
     ("Ledger", "oversight:ledger", frozenset(Role)),
+    ("Work", "engine:work", frozenset({Role.COORDINATOR, Role.REVIEWER, Role.STEWARD})),
 )
 
 

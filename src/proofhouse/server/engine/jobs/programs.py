@@ -17,7 +17,7 @@ from typing import IO
 
 import proofhouse
 from proofhouse.server.engine.blobs import put_blob
-from proofhouse.server.engine.jobs.turn import SIGN_EVERY_S, JobStopped, Turn, current
+from proofhouse.server.engine.jobs.turn import SIGN_EVERY_S, Turn, current
 from proofhouse.server.house import this_house
 
 LOOK_EVERY_S = 0.25
@@ -46,6 +46,8 @@ class Ran:
     code: int
     said: str
     """The end of its standard output."""
+    complaint: str
+    """The last line of its standard error."""
     kept: dict[str, str]
     """Files that it left: name to SHA-256; their bytes are in the blobs."""
 
@@ -138,7 +140,7 @@ def _run(
             f"{Path(argv[0]).name} ended with {code}: {lines.last or tail.text()[-200:]}"[:500]
         )
     kept = {name: put_blob(_bounded(scratch / name)) for name in keep if (scratch / name).is_file()}
-    return Ran(code, tail.text(), kept)
+    return Ran(code, tail.text(), lines.last, kept)
 
 
 def _wait(
@@ -212,6 +214,3 @@ class _Lines(threading.Thread):
             return self._lines.get(timeout=patience_s) if patience_s else self._lines.get_nowait()
         except queue.Empty:
             return None
-
-
-__all__ = ["JobStopped", "ProgramFailed", "ProgramTimeout", "Ran", "own_command", "run_program"]

@@ -53,6 +53,7 @@ class Turn:
     job: UUID
     run: int
     place: int = 0
+    percent: int = 0
     _told_at: float = field(default=0.0, repr=False)
 
     def stand(self, *, lock: bool = False) -> None:
@@ -95,11 +96,12 @@ class Turn:
         return marker.result
 
     def tell(self, percent: int, text: str) -> None:
-        """Report progress; a report within half a second of the last is dropped."""
+        """Report progress, which never goes back; a report within half a second of the last is dropped."""
+        self.percent = max(self.percent, min(100, percent))
         if time.monotonic() - self._told_at < TELL_EVERY_S:
             return
         self._told_at = time.monotonic()
-        self._sign({"percent": max(0, min(100, percent)), "text": text[:200]})
+        self._sign({"percent": self.percent, "text": text[:200]})
 
     def sign(self) -> None:
         """Give a sign of life."""
