@@ -308,6 +308,7 @@ class World:
     notification: Notification
     release: Release
     own: OwnDesk
+    job: engine.Job
 
 
 @dataclass(frozen=True)
@@ -458,7 +459,8 @@ def make_world() -> World:
     DoneAct.objects.create(key="demo/1", act="reviews.inquire", value=None)
     engine.Deadline.objects.create(kind="review.window", case=inquiry.case, due_at=now() + timedelta(days=1))
     engine.HighWater.objects.create(at=now())
-    make_job().steps.create(place=1, name="build", result=None, done_at=now())
+    job = make_job()
+    job.steps.create(place=1, name="build", result=None, done_at=now())
     engine.Worker.objects.create(
         id="host-1", machine="m", pid=1, born=1, queues=["desk"], started_at=now(), seen_at=now()
     )
@@ -480,7 +482,7 @@ def make_world() -> World:
         person=make_person(), model="cases.Case", row=str(case.id), case="case:elsewhere",
         mark=Mark.AMBER_STRICT, rules="desk of coordinator", day=now().date(), first_at=now(),
     )  # fmt: skip
-    return World(inquiry, case, advisory, notification, release, make_own_desk())
+    return World(inquiry, case, advisory, notification, release, make_own_desk(), job)
 
 
 @dataclass

@@ -118,6 +118,9 @@ ROUTES: dict[str, Route] = {
         "/obligations/filings/{own.filing.id}/step/", methods=_POST
     ),
     "oversight/ledger/": Route("/oversight/ledger/"),
+    "work/": Route("/work/"),
+    "work/<uuid:job>/cancel/": Route("/work/{job.id}/cancel/", methods=_POST),
+    "work/<uuid:job>/requeue/": Route("/work/{job.id}/requeue/", methods=_POST),
     "letters/": Route("/letters/", public="the letter's own seal is checked", methods=_POST),
     "acknowledgements/": Route(
         "/acknowledgements/", public="the enrolled agent's signature is checked", methods=_POST
@@ -136,6 +139,7 @@ LISTS = {
     "/advisories/": frozenset({Role.COORDINATOR}),
     "/members/": frozenset({Role.COMPLIANCE, Role.COORDINATOR, Role.OPERATOR}),
     "/releases/": frozenset({Role.COORDINATOR}),
+    "/work/": frozenset({Role.STEWARD}),
 }
 """Lists are pages for everybody who has signed in; these roles find rows on them."""
 
@@ -242,6 +246,7 @@ def test_a_list_shows_rows_to_its_readers_only(world: World, address: str, reade
         "/advisories/": world.advisory.number,
         "/members/": str(world.notification.id),
         "/releases/": f"/releases/{world.release.item}/",
+        "/work/": f"/work/{world.job.id}/cancel/",
     }
     for role in Role:
         shown = links[address] in signed_in(role).get(address).content.decode()

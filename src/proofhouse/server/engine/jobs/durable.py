@@ -38,7 +38,7 @@ VERSION = "proofhouse-1"
 notices when the steps of a job have changed."""
 
 ORDER = "proofhouse.job"
-POLL_S = 0.25
+POLL_S = 0.5
 THREADS = 16
 ORPHAN_LOOK_S = 30.0
 LOST_AFTER_S = 60.0

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from proofhouse.server.engine.clock import now
 from proofhouse.server.engine.jobs.port import WORKS, dispatcher, in_json
-from proofhouse.server.engine.jobs.rules import LIVE, JobState, backoff_s, step_job
+from proofhouse.server.engine.jobs.rules import LIVE, JobState, JobStepError, backoff_s, step_job
 from proofhouse.server.engine.jobs.turn import JobStopped, Turn, _turns, handing_back
 from proofhouse.server.engine.models import Job
 
@@ -133,7 +133,12 @@ def requeue(row: Job) -> None:
     """Give a job that ended without being done a fresh set of attempts, as part of the act under way.
 
     Its steps that were done stay done.
+
+    Raises:
+        JobStepError: It is done, or it needs nobody to ask for it: it waits or runs.
     """
+    if row.state in LIVE:
+        raise JobStepError(f"a job that is {row.state} needs not be queued again")
     row.attempts = 0
     row.finished_at = None
     row.percent = 0
