@@ -46,6 +46,7 @@ _OWN = frozenset({Role.COMPLIANCE, Role.DEVELOPER, Role.OPERATOR})
 
 ROUTES: dict[str, Route] = {
     "": Route("/"),
+    "search/": Route("/search/"),
     "style-guide/": Route("/style-guide/"),
     "sign-in/": Route("/sign-in/", public="there is no other door", methods=frozenset({"GET", "POST"})),
     "sign-out/": Route("/sign-out/", methods=_POST),

@@ -107,6 +107,7 @@ READS: dict[str, Read] = {
     "reports": Read("reports", COORDINATORS),
     "reports/{report}": Read("reports/{report}", COORDINATORS),
     "sboms": Read("sboms", COORDINATORS),
+    "search": Read("search?text=example"),
     "seals": Read("seals", OFFICE),
     "seals/{seal}": Read("seals/{seal}", OFFICE),
     "standing": Read("standing"),

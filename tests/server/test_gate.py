@@ -46,6 +46,7 @@ READERS: dict[str, frozenset[Role]] = {
     "engine.LedgerEntry": EVERYBODY,
     "engine.Letter": EVERYBODY,
     "engine.Peer": EVERYBODY,
+    "engine.SearchText": NOBODY,
     "engine.Thread": EVERYBODY,
     "engine.Worker": frozenset({Role.STEWARD}),
     "exams.ExamStatement": OFFICE,

@@ -48,6 +48,8 @@ class House:
         database_url: `database` of `house.toml`, for instance `postgresql://user@host/name`; empty for the SQLite file.
         worker_queues: `worker_queues` of `house.toml`: whose jobs the house process itself takes; None for all that the
             machine can do.
+        web_workers: `workers` of `[web]` in `house.toml`: how many processes answer requests; one
+            of them does the desk work.
         queue_limits: `[queues.NAME]` of `house.toml`: `per_worker` and `overall`, how many jobs run at once.
     """
 
@@ -59,6 +61,7 @@ class House:
     demo: bool
     database_url: str = ""
     worker_queues: tuple[str, ...] | None = None
+    web_workers: int = 1
     queue_limits: Mapping[str, Mapping[str, int]] = field(default_factory=dict, hash=False)
 
     @property
@@ -208,10 +211,17 @@ def load_house(directory: Path) -> House:
             demo=bool(fields["demo"]),
             database_url=str(fields.get("database", "")),
             worker_queues=tuple(fields["worker_queues"]) if "worker_queues" in fields else None,
+            web_workers=_workers(fields.get("web", {}).get("workers", 1)),
             queue_limits=dict(fields.get("queues", {})),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise HouseError(f"{file}: {type(error).__name__}: {error}") from None
+
+
+def _workers(said: object) -> int:
+    if not isinstance(said, int) or not 1 <= said <= 64:
+        raise ValueError(f"web.workers: {said!r} is no number of processes from 1 to 64")
+    return said
 
 
 def current_house() -> House | None:

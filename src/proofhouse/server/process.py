@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The processes of a house: web server, control socket and desk work in one (DESIGN §5), and workers beside it."""
+"""The processes of a house: web server, control socket and desk work in one (DESIGN §5), and workers beside it.
+
+`[web] workers` gives a house more processes that answer requests. One of them, whichever holds the lock, does the desk
+work and opens the control socket; the kernel frees the lock of a process that dies, and the next one goes on from rows.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from gunicorn.app.base import BaseApplication
 
@@ -30,7 +35,7 @@ class _HouseServer(BaseApplication):  # type: ignore[misc]  # gunicorn publishes
     def load_config(self) -> None:
         for name, value in {
             "bind": f"127.0.0.1:{self.house.port}",
-            "workers": 1,
+            "workers": self.house.web_workers,
             "worker_class": "gthread",
             "threads": 8,
             "timeout": 120,
@@ -49,13 +54,26 @@ class _HouseServer(BaseApplication):  # type: ignore[misc]  # gunicorn publishes
         from proofhouse.server.opening import prepare_database
         from proofhouse.server.wsgi import application
 
-        prepare_database(self.house)
+        with (self.house.directory / "run" / "opening.lock").open("w") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            prepare_database(self.house)
         return application
 
 
+_desk: list[IO[str]] = []
+"""The lock that this process holds while it does the desk work."""
+
+
 def _start_desk_work(_worker: object) -> None:
+    threading.Thread(target=_wait_for_the_desk, name="desk-turn", daemon=True).start()
+
+
+def _wait_for_the_desk() -> None:
     from proofhouse.server.engine import control, work
 
+    lock = (this_house().directory / "run" / "desk.lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    _desk.append(lock)
     work.start()
     control.serve(this_house().control_socket)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.urls import reverse
+
 from proofhouse.formats import check_provider
 from proofhouse.server.accounts.gate import readable_by, require, visible
 from proofhouse.server.accounts.models import Person
@@ -13,8 +15,25 @@ from proofhouse.server.advisories.models import Advisory
 from proofhouse.server.advisories.services import provider_directory
 from proofhouse.server.engine.acts import question
 from proofhouse.server.engine.keys import public_keys
+from proofhouse.server.engine.search import Searchable, searchable
 
 readable_by(Advisory, Role.COORDINATOR)
+
+
+searchable(
+    Searchable(
+        Advisory,
+        title=lambda row: f"{row.number}: {row.title}",
+        words=lambda row: [
+            row.number,
+            row.title,
+            row.said["summary"],
+            row.case.product,
+            *row.case.identifiers,
+        ],
+        address=lambda row: reverse("advisories:advisory", args=[row.number]),
+    )
+)
 
 
 @question

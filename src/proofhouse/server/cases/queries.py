@@ -5,16 +5,29 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.urls import reverse
+
 from proofhouse.server.accounts.gate import access, readable_by, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.cases.models import Case, Patch, Report, ValidationRun
 from proofhouse.server.engine.acts import question
+from proofhouse.server.engine.search import Searchable, searchable
 
 readable_by(Case, Role.COORDINATOR, Role.MAINTAINER)
 readable_by(Patch, Role.COORDINATOR, Role.MAINTAINER)
 readable_by(Report, Role.COORDINATOR)
 readable_by(ValidationRun, Role.COORDINATOR)
+
+
+searchable(
+    Searchable(
+        Case,
+        title=lambda case: case.title,
+        words=lambda case: [case.title, case.product, *case.identifiers],
+        address=lambda case: reverse("cases:case", args=[case.id]),
+    )
+)
 
 
 @question

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
+from ninja.params.models import Query
 from pydantic import BaseModel, Field
 
-from proofhouse.server.engine import queries, services
+from proofhouse.server.engine import queries, search, services
 from proofhouse.server.engine.models import Deadline, Letter, Peer, Thread
 from proofhouse.server.rest import Body, Desk, Row
 from proofhouse.server.rest.bodies import Instant, Line, Slug, one_of
@@ -72,6 +73,22 @@ class Standing(BaseModel):
     letters: int
 
 
+class HitFound(BaseModel):
+    """One record that was found."""
+
+    kind: str
+    id: str
+    title: str
+    address: str
+
+
+class Found(BaseModel):
+    """What this person finds; `found` counts no record that is not shown to them."""
+
+    found: int
+    hits: list[HitFound]
+
+
 class LetterKey(Body):
     """A public key."""
 
@@ -104,5 +121,7 @@ desk.rows("threads", Thread, ThreadRow, by=("peer", "case"))
 desk.rows("peers", Peer, PeerRow)
 desk.rows("deadlines", Deadline, DeadlineRow, by=("case", "state"))
 desk.answer("standing", queries.standing, Standing)
+
+desk.answer("search", search.search, Found, text=Annotated[str, Query(..., max_length=200)])
 
 desk.act("peers", services.introduce, NewPeer)

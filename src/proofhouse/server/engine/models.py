@@ -230,3 +230,14 @@ class Worker(models.Model):
 
     class Meta:
         ordering = ["started_at"]
+
+
+class SearchText(models.Model):
+    """The folded words by which a record is found (see `engine.search`); read through what the gate shows."""
+
+    label = models.CharField(max_length=60)
+    key = models.CharField(max_length=64)
+    text = models.TextField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["label", "key"], name="one_text_per_record")]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from django.db import close_old_connections
 
-from proofhouse.server.engine import acts, blobs, deadlines, effects, mark, post, record
+from proofhouse.server.engine import acts, blobs, deadlines, effects, mark, post, record, search
 from proofhouse.server.engine.jobs.rules import Queue, limits_from
 from proofhouse.server.house import this_house
 
@@ -64,6 +64,7 @@ def _work() -> None:
     mark.take_up()
     blobs.clear_unfinished()
     record.heal()
+    search.keep_all()
     due_s = minute_s = time.monotonic()
     while True:
         if time.monotonic() >= due_s:

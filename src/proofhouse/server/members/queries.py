@@ -5,15 +5,39 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.urls import reverse
+
+from proofhouse.formats import read_sbom
 from proofhouse.server.accounts.gate import readable_by, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.engine.acts import question
+from proofhouse.server.engine.blobs import get_blob
+from proofhouse.server.engine.search import Searchable, searchable
 from proofhouse.server.members.models import Match, Notification, Sbom
 
 for _model in (Sbom, Match):
     readable_by(_model, Role.COORDINATOR)
 readable_by(Notification, Role.COORDINATOR, Role.OPERATOR)
+
+
+def _parts(sbom: Sbom) -> list[str]:
+    """The names of a parts list; a list whose file is gone is still found by its own."""
+    try:
+        parts = read_sbom(get_blob(sbom.sha256)).components
+    except FileNotFoundError:
+        parts = ()
+    return [sbom.name, sbom.member.title, *(f"{part.group} {part.name} {part.version}" for part in parts)]
+
+
+searchable(
+    Searchable(
+        Sbom,
+        title=lambda sbom: f"Parts list {sbom.name} of {sbom.member.title}",
+        words=_parts,
+        address=lambda _: reverse("members:list"),
+    )
+)
 
 
 @question

@@ -119,8 +119,8 @@ class Desk(Router):
 
         self._read(path, view, f"Read one {model._meta.verbose_name}", row, _path_types(path))
 
-    def answer(self, path: str, question: Callable[..., Any], shape: Any) -> None:
-        """Let a question of `queries.py` be asked; the path's parameters are its arguments."""
+    def answer(self, path: str, question: Callable[..., Any], shape: Any, **asked: Any) -> None:
+        """Let a question of `queries.py` be asked; the path's parameters and those of `asked` are its arguments."""
 
         def view(request: HttpRequest, **where: Any) -> HttpResponse:
             said = question(
@@ -128,7 +128,7 @@ class Desk(Router):
             )
             return tagged(request, msgspec.json.encode(said))
 
-        self._read(path, view, _first_line(question), shape, _path_types(path))
+        self._read(path, view, _first_line(question), shape, _path_types(path) | asked)
 
     def act(self, path: str, act: Callable[..., Any], body: type[Body] | None = None) -> None:
         """Let an act of `services.py` be asked for; path and body together are its arguments.

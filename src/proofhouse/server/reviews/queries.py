@@ -6,11 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.urls import reverse
 
 from proofhouse.server.accounts.gate import readable_by, rule, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.engine.acts import question
+from proofhouse.server.engine.search import Searchable, searchable
 from proofhouse.server.reviews.models import Agreement, Determination, Inquiry, RegisterEntry, Window
 
 for _model in (Inquiry, Agreement, Window):
@@ -27,6 +29,16 @@ def entries_in_force_are_for_everybody(person: Person) -> Q:
 def register(actor: Person) -> QuerySet[RegisterEntry]:
     """The label register as it stands."""
     return visible(actor, RegisterEntry).select_related("determination", "determination__statement")
+
+
+searchable(
+    Searchable(
+        Inquiry,
+        title=lambda inquiry: inquiry.model_name,
+        words=lambda inquiry: [inquiry.model_name, inquiry.peer.title],
+        address=lambda inquiry: reverse("reviews:review", args=[inquiry.id]),
+    )
+)
 
 
 @question

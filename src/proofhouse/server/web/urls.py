@@ -8,5 +8,6 @@ from proofhouse.server.web import views
 app_name = "web"
 urlpatterns = [
     path("", views.home, name="home"),
+    path("search/", views.find, name="search"),
     path("style-guide/", views.style_guide, name="style-guide"),
 ]

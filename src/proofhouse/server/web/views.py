@@ -8,6 +8,7 @@ from django.shortcuts import render
 
 from proofhouse.server.accounts.gate import visible
 from proofhouse.server.engine.models import LedgerEntry, Letter
+from proofhouse.server.engine.search import hits
 from proofhouse.server.house import this_house
 from proofhouse.server.web.guide import samples
 from proofhouse.server.web.pages import person_of
@@ -33,6 +34,13 @@ def home(request: HttpRequest) -> HttpResponse:
         template,
         {"counts": counts, "moving": bool(waiting or queued), "desks": sorted(this_house().desks)},
     )
+
+
+def find(request: HttpRequest) -> HttpResponse:
+    """Search everything that this person may see."""
+    text = request.GET.get("text", "").replace("\0", " ")[:200]
+    found = hits(person_of(request), text)
+    return render(request, "web/search.html", {"text": text, "found": len(found), "hits": found[:50]})
 
 
 def style_guide(request: HttpRequest) -> HttpResponse:
