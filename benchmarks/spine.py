@@ -176,7 +176,8 @@ with transaction.atomic():
     for number in range(cases):
         identity = uuid7()
         entry = LedgerEntry(kind="case.open", case=f"case:{identity}", record={}, record_key=b"k" * 32,
-            leaf=number.to_bytes(50, "big"), created_at=at, log_index=None, receipt="a receipt" * 60, effected=True)
+            leaf=number.to_bytes(50, "big"), created_at=at, log_index=10**9 + number,
+            receipt="a receipt" * 60, effected=True)
         entries.append(entry)
         rows.append(Case(id=identity, title=f"Heap overflow number {number} in a parser", product=f"lib{number % 97}",
             identifiers=[f"CVE-2026-{number:05d}"], entry=entry, opened_at=at))
@@ -190,7 +191,8 @@ with transaction.atomic():
     people = list(Person.objects.all())
     for first in range(0, grants, 5000):
         signed = [LedgerEntry(kind="grant.give", case=entries[number % cases].case, record={}, record_key=b"k" * 32,
-            leaf=(cases + number).to_bytes(50, "big"), created_at=at, receipt="a receipt", effected=True)
+            leaf=(cases + number).to_bytes(50, "big"), created_at=at, log_index=10**10 + number,
+            receipt="a receipt", effected=True)
             for number in range(first, min(first + 5000, grants))]
         LedgerEntry.objects.bulk_create(signed, 1000)
         Grant.objects.bulk_create([Grant(person=people[(number // cases) % len(people)], case=entry.case,
@@ -283,6 +285,7 @@ def measure(quick: bool) -> dict[str, Any]:
             figures: dict[str, Any] = exchange(here, there, acts, 4)
         grown = make_house(Path(scratch), "grown", 2)
         with running(grown):
+            wait_for(lambda: bool(standing(grown)), "the control socket")
             cookie = fill(grown, cases, grants)
             seen = rounds(grown, "/api/v1/cases", cookie, count, seconds)
         environment = {"DJANGO_SETTINGS_MODULE": "proofhouse.server.settings"}
