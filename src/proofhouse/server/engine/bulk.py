@@ -50,7 +50,10 @@ def bulk_upsert(model: type[Model], rows: Iterable[Mapping[str, Any]], key: Sequ
         table = _quoted(model._meta.db_table)
         if connection.vendor == "postgresql":
             staging = _quoted(f"new_{model._meta.db_table}")
-            cursor.execute(f"CREATE TEMP TABLE {staging} (LIKE {table}, place bigserial) ON COMMIT DROP")
+            cursor.execute(
+                f"CREATE TEMP TABLE {staging} ON COMMIT DROP AS SELECT {columns} FROM {table} WITH NO DATA"  # noqa: S608
+            )
+            cursor.execute(f"ALTER TABLE {staging} ADD COLUMN place bigserial")
             with cursor.copy(f"COPY {staging} ({columns}) FROM STDIN") as copy:
                 for row in values:
                     copy.write_row(row)
@@ -68,8 +71,8 @@ def bulk_upsert(model: type[Model], rows: Iterable[Mapping[str, Any]], key: Sequ
     return len(given)
 
 
-def _quoted(name: str) -> str:
-    return connection.ops.quote_name(name)
+def _quoted(name: str | None) -> str:
+    return connection.ops.quote_name(str(name))
 
 
 def _value(field: Field[Any, Any], row: Mapping[str, Any]) -> Any:
