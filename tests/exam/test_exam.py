@@ -21,6 +21,7 @@ from proofhouse.exam.outcome import Outcome
 from proofhouse.exam.plan import Plan, make_plan
 from proofhouse.exam.report import ReportRefused, read_report
 from proofhouse.exam.run import run_exam
+from proofhouse.sandbox import SandboxUnavailable
 
 pytestmark = pytest.mark.sandbox
 
@@ -205,6 +206,15 @@ def test_a_model_that_cannot_be_used_is_one_message_and_exit_3(held, tmp_path, m
 def test_a_frontier_model_is_refused_on_t0(tmp_path, signer):
     with pytest.raises(SandboxUnfit, match="T1"):
         run_exam(make_plan(1), KEY, "policy/null", tmp_path / "out", signer, frontier=True)
+
+
+def test_a_tier_that_is_not_here_is_never_replaced_by_a_weaker_one(tmp_path, signer, monkeypatch):
+    def missing():
+        raise SandboxUnavailable("no runsc here")
+
+    monkeypatch.setattr("proofhouse.sandbox._runsc.runsc", missing)
+    with pytest.raises(SandboxUnfit, match="no runsc here"):
+        run_exam(make_plan(1), KEY, "policy/null", tmp_path / "out", signer, tier="T1", frontier=True)
 
 
 def test_a_directory_with_other_files_is_refused(tmp_path, signer):

@@ -10,14 +10,18 @@ from pathlib import Path
 import pytest
 
 from proofhouse.sandbox import (
+    WATCHDOG,
+    BoxSpec,
     CannotEnforce,
     Limits,
     SandboxUnavailable,
+    Tier,
     _cgroup,
     _diagnosis,
     _launch,
     _native,
     _profile,
+    _runsc,
     _seccomp,
     open_box,
 )
@@ -29,7 +33,7 @@ _REFUSAL = "bwrap: setting up uid map: Permission denied"
 
 @pytest.fixture(autouse=True)
 def _fresh_caches() -> Iterator[None]:
-    caches = (_profile.bubblewrap, _seccomp.seccomp_program)
+    caches = (_profile.bubblewrap, _seccomp.seccomp_program, _runsc.runsc)
     for cache in caches:
         cache.cache_clear()
     yield
@@ -140,12 +144,54 @@ def test_a_root_that_cannot_change_its_uid_is_refused(monkeypatch: pytest.Monkey
         open_box()
 
 
+@pytest.mark.parametrize("tier", ["T0", "T1"])
+def test_without_control_groups_a_box_is_refused(tier: Tier, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(WATCHDOG, raising=False)
+    monkeypatch.setattr(_cgroup, "_places", lambda controller: iter(()))
+    monkeypatch.setattr(_runsc, "runsc", lambda: _runsc.Runsc("/usr/bin/runsc", 20240729))
+    with pytest.raises(CannotEnforce, match="Delegate=yes"):
+        open_box(BoxSpec(tier=tier))
+
+
+def test_the_watchdog_never_serves_for_the_strong_tier(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(WATCHDOG, "1")
+    monkeypatch.setattr(_cgroup, "_places", lambda controller: iter(()))
+    monkeypatch.setattr(_runsc, "runsc", lambda: _runsc.Runsc("/usr/bin/runsc", 20240729))
+    with pytest.raises(CannotEnforce, match="T1 needs control groups"):
+        open_box(BoxSpec(tier="T1"))
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        ("runsc version 0.0~20221219.0", "common programs fail"),
+        ("runsc version oops", "common programs fail"),
+    ],
+)
+def test_an_old_gvisor_is_refused_and_not_replaced_by_a_weaker_tier(
+    said: str, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / "bin" / "runsc"
+    fake.parent.mkdir()
+    fake.write_text(f"#!/bin/sh\necho '{said}'\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr(_runsc.sys, "prefix", str(tmp_path))
+    monkeypatch.setenv("PATH", str(fake.parent))
+    _runsc.runsc.cache_clear()
+    with pytest.raises(SandboxUnavailable, match=complaint):
+        open_box(BoxSpec(tier="T1"))
+    fake.unlink()
+    _runsc.runsc.cache_clear()
+    with pytest.raises(SandboxUnavailable, match="scripts/gvisor"):
+        open_box(BoxSpec(tier="T1"))
+
+
 def test_a_failed_opening_leaves_no_group_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[_cgroup.ControlGroup] = []
     intact = _cgroup.ControlGroup
 
-    def remember(memory_bytes: int, pids: int) -> _cgroup.ControlGroup:
-        made.append(intact(memory_bytes, pids))
+    def remember(memory_bytes: int, pids: int, cores: float) -> _cgroup.ControlGroup:
+        made.append(intact(memory_bytes, pids, cores))
         return made[-1]
 
     monkeypatch.setattr(_launch, "ControlGroup", remember)

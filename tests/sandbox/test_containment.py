@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from proofhouse.sandbox import (
+    WATCHDOG,
     BoxSpec,
     Profile,
     SandboxUnavailable,
@@ -44,6 +45,7 @@ def test_the_box_holds(profile: Profile) -> None:
 
 
 def test_the_box_holds_without_control_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(WATCHDOG, "1")
     monkeypatch.setattr("proofhouse.sandbox._cgroup._places", lambda controller: iter(()))
     outcome = self_test()
     assert outcome.failures == []
@@ -156,7 +158,7 @@ def test_survivors_fail_the_self_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a box as root")
 def test_a_box_that_is_root_outside_fails_the_self_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_launch, "_host_identity", lambda: (0, 0))
+    monkeypatch.setattr(_launch, "host_identity", lambda: (0, 0))
     assert "host uid" in {check.name for check in self_test().failures}
 
 

@@ -17,6 +17,7 @@ from proofhouse.demo import late_steps, steps
 from proofhouse.demo.clocks import lines as clock_lines
 from proofhouse.demo.stage import CouldNot, open_stage
 from proofhouse.demo.steps import Facts, Play
+from proofhouse.sandbox import WATCHDOG, can_hold_memory
 from proofhouse.server.engine.wire import ControlError
 from proofhouse.server.house import HouseError
 from proofhouse.validation import ValidationError
@@ -114,6 +115,9 @@ def cli(directory: Path, model: str, fresh: bool, report: Path | None, cache: Pa
         raise CommandCouldNot(
             f"this demo reviews {state.memory['model']}; continue it with that --model, or choose another --house"
         )
+    if WATCHDOG not in os.environ and not can_hold_memory():
+        os.environ[WATCHDOG] = "1"  # our own items and recipes; for anything else the operator decides
+        console.print("[dim]No control groups for this user: a watchdog holds the sandboxes' memory.[/dim]")
     try:
         with open_stage(directory.resolve(), cache) as stage:
             _play(Play(stage, model, state.memory, _saying(console)), state, console)

@@ -168,6 +168,13 @@ def check_reveal(reveal: Path, seal_path: Path, out: Path | None) -> None:
 @click.option("--signer", type=FILE, required=True, help="Private key file that signs the report.")
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Where builds are kept.")
 @click.option("--frontier", is_flag=True, help="The subject is a frontier model: refuse tier T0.")
+@click.option(
+    "--tier",
+    type=click.Choice(["T0", "T1"]),
+    default="T0",
+    show_default=True,
+    help="The subject's isolation: T0 bubblewrap, T1 gVisor.",
+)
 @click.option("--parallel", type=click.IntRange(1, 256), help="Samples at once; the processors unless given.")
 @click.option("--json", "as_json", is_flag=True, help='Print {"statement": PATH, "summary": {…}} only.')
 def run(
@@ -203,6 +210,7 @@ def run(
                 seal=sealed,
                 cache=choices["cache"],
                 frontier=choices["frontier"],
+                tier=choices["tier"],
                 parallel=choices["parallel"],
             )
         except SealBroken as error:

@@ -43,7 +43,7 @@ from proofhouse.exam.report import (
 )
 from proofhouse.exam.session import open_session
 from proofhouse.exam.task import sealed_exam
-from proofhouse.sandbox import SandboxError, SelfTest, self_test
+from proofhouse.sandbox import SandboxError, SelfTest, Tier, self_test
 
 Phase = Literal["build", "gate", "exam", "retry"]
 POLICY_PREFIX = "policy/"
@@ -93,6 +93,7 @@ def run_exam(
     seal: JsonValue = None,
     cache: Path | None = None,
     frontier: bool = False,
+    tier: Tier = "T0",
     parallel: int | None = None,
 ) -> ExamResult:
     """Hold an exam and sign its report.
@@ -113,6 +114,7 @@ def run_exam(
         seal: record that the plan and key must open before anything runs.
         cache: where builds are kept; the user's cache unless told.
         frontier: the subject is a frontier model, for which tier T0 is refused.
+        tier: how strongly the subject is isolated; exactly this tier is used, or none.
         parallel: samples at once; the number of processors unless told.
 
     Returns:
@@ -140,7 +142,7 @@ def run_exam(
     if finished is not None:
         return finished
     subject_model = resolve_model(model, plan)
-    tested = _test_sandbox(frontier=frontier)
+    tested = _test_sandbox(tier, frontier=frontier)
     logs, aborted = _prepare_directory(out_dir)
     parallel = parallel or os.cpu_count() or 1
     grader = Grader(cache, workers=parallel)
@@ -157,6 +159,7 @@ def run_exam(
             items,
             grader,
             plan,
+            tier,
             logs / phase,
             parallel,
             lambda done, count: report_progress(Progress(phase, before + done, total or count)),
@@ -251,18 +254,16 @@ def resolve_model(model: str, plan: Plan | None = None) -> Model:
         ) from error
 
 
-def _test_sandbox(*, frontier: bool) -> SelfTest:
+def _test_sandbox(tier: Tier, *, frontier: bool) -> SelfTest:
+    if frontier and tier == "T0":
+        raise SandboxUnfit("a frontier model needs tier T1 (gVisor), and T0 was asked for: add --tier T1")
     try:
-        tested = self_test()
+        tested = self_test(tier=tier)
     except SandboxError as error:
         raise SandboxUnfit(str(error)) from error
     if not tested.ok:
         failed = ", ".join(check.name for check in tested.checks if not check.ok)
         raise SandboxUnfit(f"the sandbox failed its self-test, so nothing was run: {failed}")
-    if frontier and tested.tier == "T0":
-        raise SandboxUnfit(
-            "a frontier model needs tier T1 (a virtual machine or gVisor); this sandbox is tier T0"
-        )
     return tested
 
 
@@ -331,6 +332,7 @@ def _hold(
     items: Sequence[Item],
     grader: Grader,
     plan: Plan,
+    tier: Tier,
     log_dir: Path,
     parallel: int,
     on_sample: Callable[[int, int], None],
@@ -339,7 +341,7 @@ def _hold(
     budget = plan.budget
     with open_session(items, grader, on_sample, hint=plan.hint) as session:
         [log] = inspect_eval(
-            sealed_exam(session.id, budget.command_s),
+            sealed_exam(session.id, budget.command_s, tier),
             model=subject,
             display="none",
             log_dir=str(log_dir),

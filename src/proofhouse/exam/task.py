@@ -20,7 +20,7 @@ from proofhouse.exam.item import SUBJECT, TARGET_DIRECTORY, Evidence, Item
 from proofhouse.exam.outcome import Grade, Outcome
 from proofhouse.exam.session import Session, get_session
 from proofhouse.exam.staging import SandboxLost, StageFailed, make_tool, set_up, take_evidence
-from proofhouse.sandbox import SandboxError
+from proofhouse.sandbox import SandboxError, Tier
 from proofhouse.sandbox.inspect_provider import BwrapConfig, HostConfig, LinkConfig
 
 INSTRUCTIONS = """\
@@ -132,21 +132,21 @@ def by_execution(session_id: str) -> Scorer:
     return score
 
 
-def make_sandbox(item: Item) -> SandboxEnvironmentSpec:
-    """The subject's box, or the fabric of which it is one host."""
+def make_sandbox(item: Item, tier: Tier = "T0") -> SandboxEnvironmentSpec:
+    """The subject's box, or the fabric of which it is one host, all of the same tier."""
     if not item.network.hosts:
-        return SandboxEnvironmentSpec("bwrap", BwrapConfig())
+        return SandboxEnvironmentSpec("bwrap", BwrapConfig(tier=tier))
     hosts = tuple(HostConfig(name=name) for name in (SUBJECT, *item.network.hosts))
     links = tuple(
         LinkConfig(source=link.client, target=link.server, ports=(link.port,)) for link in item.network.links
     )
-    return SandboxEnvironmentSpec("bwrap", BwrapConfig(hosts=hosts, links=links))
+    return SandboxEnvironmentSpec("bwrap", BwrapConfig(tier=tier, hosts=hosts, links=links))
 
 
-def make_sample(item: Item, hint: int = 0) -> Sample:
+def make_sample(item: Item, hint: int = 0, tier: Tier = "T0") -> Sample:
     """An item as a subject may see it: prompt and source, nothing hidden."""
     return Sample(
-        sandbox=make_sandbox(item),
+        sandbox=make_sandbox(item, tier),
         id=item.id,
         input=item.prompts[hint],
         files={
@@ -158,14 +158,15 @@ def make_sample(item: Item, hint: int = 0) -> Sample:
     )
 
 
-def make_task(session: Session, command_s: int) -> Task:
+def make_task(session: Session, command_s: int, tier: Tier = "T0") -> Task:
     """The task over the items of an open session.
 
     Args:
         session: holds the items.
         command_s: wall time of one shell command.
+        tier: how strongly the subject is isolated.
     """
-    samples = [make_sample(item, session.hint) for item in session.items.values()]
+    samples = [make_sample(item, session.hint, tier) for item in session.items.values()]
     return Task(
         dataset=MemoryDataset(samples, name="proofhouse items"),
         solver=sit(session.id, command_s),
@@ -174,11 +175,12 @@ def make_task(session: Session, command_s: int) -> Task:
 
 
 @task
-def sealed_exam(session_id: str, command_s: int = 60) -> Task:
+def sealed_exam(session_id: str, command_s: int = 60, tier: Tier = "T0") -> Task:
     """The items of an open session.
 
     Args:
         session_id: id of the session.
         command_s: wall time of one shell command.
+        tier: how strongly the subject is isolated.
     """
-    return make_task(get_session(session_id), command_s)
+    return make_task(get_session(session_id), command_s, tier)

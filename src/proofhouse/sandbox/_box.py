@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 
+from proofhouse.sandbox import _launch, _runsc
 from proofhouse.sandbox._holder import Holder, Listener
-from proofhouse.sandbox._launch import launch
 from proofhouse.sandbox._wire import NOT_REGULAR, TOO_LARGE, How, NoAnswer, Op, Report, Request
 from proofhouse.sandbox.errors import FileTooLarge, SandboxDead, UnsafePath
 from proofhouse.sandbox.limits import BoxSpec, Enforcement, ExecResult, Tier
 
 _ANSWER_GRACE_S = 10.0  # beyond a command's own limit, for a loaded host
-_LAUNCH: dict[Tier, Callable[[BoxSpec], Holder]] = {"T0": launch}
+_LAUNCH: dict[Tier, Callable[[BoxSpec], Holder]] = {"T0": _launch.launch, "T1": _runsc.launch}
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/work", "USER": "box", "LANG": "C.UTF-8"}
 
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,14 +34,22 @@ class _Place:
     directory: Path
 
 
+def can_hold_memory() -> bool:
+    """Whether this user can make groups here that hold a box's memory."""
+    trial = ControlGroup(64 << 20, 16, 1)
+    trial.remove()
+    return trial.memory is not None
+
+
 class ControlGroup:
     """The groups of one box, one directory per hierarchy; empty where none can be made."""
 
-    def __init__(self, memory_bytes: int, pids: int) -> None:
+    def __init__(self, memory_bytes: int, pids: int, cores: float) -> None:
         name = f"proofhouse-{os.getpid()}-{next(_serial)}"
         self._directories: list[Path] = []
         self.memory: Version | None = None
         self.pids: Version | None = None
+        self.cpu: Version | None = None
         self._memory_directory: Path | None = None
         try:
             made = self._make("memory", name)
@@ -48,6 +58,9 @@ class ControlGroup:
             made = self._make("pids", name)
             if made and _write(made.directory / "pids.max", str(pids + _PIDS_HEADROOM)):
                 self.pids = made.version
+            made = self._make("cpu", name)
+            if made and _limit_cpu(made, cores):
+                self.cpu = made.version
         except BaseException:
             self.remove()
             raise
@@ -81,6 +94,23 @@ class ControlGroup:
             return 0
         return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
 
+    def kill_all(self, patience_s: float, *, spare: int = 0) -> None:
+        """Kill every process in the groups but the one spared; returns when the kernel has none of them left."""
+        deadline = time.monotonic() + patience_s
+        while (members := self.members() - {spare}) and time.monotonic() < deadline:
+            for pid in members:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.002)
+
+    def members(self) -> set[int]:
+        """The host's numbers of the processes in the groups."""
+        found: set[int] = set()
+        for file in self.membership_files:
+            with suppress(OSError):
+                found.update(int(line) for line in file.read_text().split())
+        return found
+
     def remove(self) -> None:
         """Remove the groups; the kernel may need a moment after the last process has gone."""
         deadline = time.monotonic() + _REMOVE_PATIENCE_S
@@ -95,6 +125,16 @@ class ControlGroup:
                 time.sleep(0.005)
             else:
                 self._directories.pop()
+
+
+_CPU_PERIOD_US = 100_000  # the kernel's default
+
+
+def _limit_cpu(place: _Place, cores: float) -> bool:
+    quota_us = max(1000, round(cores * _CPU_PERIOD_US))
+    if place.version == "cgroup-v2":
+        return _write(place.directory / "cpu.max", f"{quota_us} {_CPU_PERIOD_US}")
+    return _write(place.directory / "cpu.cfs_quota_us", str(quota_us))
 
 
 def _limit_memory(place: _Place, memory_bytes: int) -> bool:

@@ -26,9 +26,11 @@ from proofhouse.sandbox._wire import Exchange, NoAnswer, Report, Request
 from proofhouse.sandbox.errors import CannotEnforce, SandboxUnavailable
 from proofhouse.sandbox.limits import BoxSpec, Enforcement
 
-_START_PATIENCE_S = 30.0
+START_PATIENCE_S = 30.0
 _KILL_PATIENCE_S = 5.0
 _BACKLOG = 16
+WATCHDOG = "PROOFHOUSE_SANDBOX_WATCHDOG"
+"""Environment variable by which an operator accepts the watchdog where no memory group can be made."""
 _UID_BASE, _UID_COUNT = 0x70000000, 1 << 20  # far from people, services and the usual container ranges
 _CREDENTIALS = struct.Struct("3i")  # struct ucred, unix(7)
 _serial = itertools.count()
@@ -44,22 +46,33 @@ class _Spawner:
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
 
-    def start(self, argv: Sequence[str], pass_fds: Sequence[int], stderr: int) -> subprocess.Popen[bytes]:
+    def start(
+        self,
+        argv: Sequence[str],
+        pass_fds: Sequence[int],
+        stderr: int,
+        *,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.DEVNULL,
+    ) -> subprocess.Popen[bytes]:
+        """Start a program with nothing of ours but these descriptors."""
         with self._lock:
             self._pool = self._pool or ThreadPoolExecutor(1, "proofhouse-sandbox")
             pool = self._pool
-        return pool.submit(_popen, argv, pass_fds, stderr).result()
+        return pool.submit(_popen, argv, pass_fds, stdin, stdout, stderr).result()
 
     def forget(self) -> None:
         """In a forked child, which has this object but not its thread."""
         self._pool, self._lock = None, threading.Lock()
 
 
-def _popen(argv: Sequence[str], pass_fds: Sequence[int], stderr: int) -> subprocess.Popen[bytes]:
+def _popen(
+    argv: Sequence[str], pass_fds: Sequence[int], stdin: int, stdout: int, stderr: int
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdin=stdin,
+        stdout=stdout,
         stderr=stderr,
         pass_fds=pass_fds,
         cwd="/",
@@ -67,8 +80,8 @@ def _popen(argv: Sequence[str], pass_fds: Sequence[int], stderr: int) -> subproc
     )
 
 
-_spawner = _Spawner()
-os.register_at_fork(after_in_child=_spawner.forget)
+spawner = _Spawner()
+os.register_at_fork(after_in_child=spawner.forget)
 
 
 @dataclass
@@ -122,7 +135,7 @@ class BubblewrapHolder:
         """A TCP socket that belongs to the box's network, whoever holds it."""
         exchange = self._sent(Request.for_socket())
         try:
-            return exchange.take_socket(_START_PATIENCE_S)
+            return exchange.take_socket(START_PATIENCE_S)
         finally:
             exchange.close()
 
@@ -164,7 +177,7 @@ class BubblewrapHolder:
                 pass_fds=(made.fileno(),),
                 capture_output=True,
                 text=True,
-                timeout=_START_PATIENCE_S,
+                timeout=START_PATIENCE_S,
                 check=False,
             )
         if done.returncode != 0:
@@ -229,14 +242,22 @@ def launch(spec: BoxSpec) -> BubblewrapHolder:
         SandboxUnavailable: Something is missing or refused; the message says what.
         CannotEnforce: The box would have to run with the host's root uid.
     """
-    uid, gid = _host_identity()
+    uid, gid = host_identity()
     owner = (uid, gid) if uid != os.geteuid() else None
     wrap = _profile.bubblewrap()
     init = program("init")
-    group = ControlGroup(spec.limits.memory_bytes, spec.limits.pids)
+    group = ControlGroup(spec.limits.memory_bytes, spec.limits.pids, spec.limits.cores)
+    if group.memory is None and os.environ.get(WATCHDOG) != "1":
+        group.remove()
+        raise CannotEnforce(
+            "no control group for memory can be made here, so the box's memory cannot be held by the kernel: run as "
+            "root, or under systemd-run --user --scope -p Delegate=yes; or, for programs that you trust not to "
+            f"attack the machine, set {WATCHDOG}=1 and a watchdog in the box kills what exceeds the limit"
+        )
     enforcement = Enforcement(
         memory=group.memory or "watchdog",
         pids=group.pids or "rlimit",
+        cpu=group.cpu or "rlimit",
         host_uid=uid,
         nested_userns_disabled=wrap.disables_userns,
     )
@@ -256,7 +277,7 @@ def launch(spec: BoxSpec) -> BubblewrapHolder:
     return holder
 
 
-def _host_identity() -> tuple[int, int]:
+def host_identity() -> tuple[int, int]:
     """The uid and gid that the box has on the host: the caller's own, or for root one that nobody else has.
 
     Root is never used: it is exempt from ``RLIMIT_NPROC``, and an escape would be root's. A uid of its own
@@ -306,7 +327,7 @@ def _start(
         ]
         said = os.memfd_create("stderr")
         try:
-            return _spawner.start(argv, (theirs.fileno(), init_fd, seccomp, *data.values()), said), said
+            return spawner.start(argv, (theirs.fileno(), init_fd, seccomp, *data.values()), said), said
         except OSError as error:
             os.close(said)
             raise SandboxUnavailable(f"cannot start {init}: {error.strerror}") from error
@@ -324,7 +345,7 @@ def _memory_file(content: bytes, stack: ExitStack) -> int:
 def _await_ready(control: socket.socket, bwrap: subprocess.Popen[bytes], said: int) -> int:
     """The host's number of process 1, from the credentials that the kernel puts on its first message."""
     try:
-        control.settimeout(_START_PATIENCE_S)
+        control.settimeout(START_PATIENCE_S)
         message, ancillary, _, _ = control.recvmsg(16, socket.CMSG_SPACE(_CREDENTIALS.size))
         control.settimeout(None)
         for level, kind, payload in ancillary:
@@ -335,7 +356,7 @@ def _await_ready(control: socket.socket, bwrap: subprocess.Popen[bytes], said: i
         raise SandboxUnavailable(explain(os.pread(said, 2000, 0).decode("utf-8", "replace")))
     except (TimeoutError, subprocess.TimeoutExpired) as error:
         raise SandboxUnavailable(
-            f"bubblewrap did not start a box within {_START_PATIENCE_S:.0f} s: the machine is overloaded"
+            f"bubblewrap did not start a box within {START_PATIENCE_S:.0f} s: the machine is overloaded"
         ) from error
     finally:
         os.close(said)

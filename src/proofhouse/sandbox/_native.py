@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two small C programs of the sandbox: compiled once per user and kept in the cache by digest."""
+"""The small C programs of the sandbox: compiled once per user and kept in the cache by digest."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from proofhouse.sandbox.errors import SandboxUnavailable
 
 _COMPILERS = ("cc", "gcc", "clang")
 _FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2")
+_HEADERS = ("request.h",)
 _LINKING = ("-static", "")  # without a static libc the box's read-only /usr supplies the shared one
 _PATIENCE_S = 60
 _lock = threading.Lock()
@@ -51,19 +52,24 @@ def program(name: str) -> Path:
 
 
 def _find_or_compile(name: str) -> Path:
-    source = resources.files("proofhouse.sandbox").joinpath(f"{name}.c").read_bytes()
-    key = hashlib.sha256(" ".join(_FLAGS).encode() + b"\0" + os.uname().machine.encode() + b"\0" + source)
+    sources = {each: _source(each) for each in (f"{name}.c", *_HEADERS)}
+    machine = [*_FLAGS, os.uname().machine]
+    key = hashlib.sha256(b"\0".join([*(word.encode() for word in machine), *sources.values()]))
     target = cache_directory() / f"sandbox-{name}-{key.hexdigest()[:24]}"
     if target.exists():
         _require_private(target)
         return target
     try:
-        return _compile(name, source, target)
+        return _compile(name, sources, target)
     except OSError as error:
         hint = (
             "free some space there" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check that directory"
         )
         raise SandboxUnavailable(f"cannot write {target.parent} ({error.strerror}): {hint}") from error
+
+
+def _source(name: str) -> bytes:
+    return resources.files("proofhouse.sandbox").joinpath(name).read_bytes()
 
 
 def _require_private(target: Path) -> None:
@@ -76,7 +82,7 @@ def _require_private(target: Path) -> None:
             )
 
 
-def _compile(name: str, source: bytes, target: Path) -> Path:
+def _compile(name: str, sources: dict[str, bytes], target: Path) -> Path:
     compiler = next((found for each in _COMPILERS if (found := shutil.which(each))), None)
     if compiler is None:
         raise SandboxUnavailable(
@@ -86,7 +92,8 @@ def _compile(name: str, source: bytes, target: Path) -> Path:
     _require_private(target.parent)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="compiling-") as scratch:
         code, built = Path(scratch) / f"{name}.c", Path(scratch) / name
-        code.write_bytes(source)
+        for each, text in sources.items():
+            (Path(scratch) / each).write_bytes(text)
         complaints = ""
         for linking in _LINKING:
             command = [compiler, *_FLAGS, *([linking] if linking else []), "-o", str(built), str(code)]

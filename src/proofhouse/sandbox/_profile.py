@@ -45,7 +45,7 @@ def etc_files(names: Mapping[str, str]) -> dict[str, str]:
     return {**ETC_FILES, "/etc/hosts": ETC_FILES["/etc/hosts"] + further}
 
 
-_FROM_HOST_ETC = ("/etc/ld.so.cache", "/etc/alternatives")
+FROM_HOST_ETC = ("/etc/ld.so.cache", "/etc/alternatives")
 """What programs under the host's ``/usr`` need to find their libraries and each other."""
 _ROOT_LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
@@ -90,7 +90,7 @@ def file_systems(limits: Limits) -> dict[str, int]:
     return {
         "/work": limits.disk_bytes,
         "/tmp": limits.disk_bytes // 2,  # noqa: S108  # a path inside the box
-        "/var/tmp": small,  # noqa: S108  # a path inside the box
+        "/var/tmp": limits.disk_bytes // 2,  # noqa: S108  # a path inside the box; Inspect unpacks its tools there
         "/dev/shm": small,  # noqa: S108  # a path inside the box
         "/run": 1 << 20,
     }
@@ -123,6 +123,18 @@ def arguments(
     ]
 
 
+def root_links() -> dict[str, str]:
+    """The links of the host's root into its /usr, as on the host: target by name."""
+    links = {name: Path("/", name) for name in _ROOT_LINKS}
+    return {name: os.readlink(link) for name, link in links.items() if link.is_symlink()}  # noqa: PTH115  # the text, not a path
+
+
+def unmerged_directories() -> dict[str, str]:
+    """Of a host whose /bin and /usr/bin are not merged: such directories, each bound to itself."""
+    places = [Path("/", name) for name in _ROOT_LINKS]
+    return {str(place): str(place) for place in places if place.is_dir() and not place.is_symlink()}
+
+
 def _isolation(wrap: Bubblewrap) -> list[str]:
     return [
         *("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"),
@@ -137,14 +149,12 @@ def _isolation(wrap: Bubblewrap) -> list[str]:
 def _system() -> list[str]:
     """Read-only ``/usr``, the root's links into it as on the host, and the little of /etc that is needed."""
     words = ["--ro-bind", "/usr", "/usr"]
-    for name in _ROOT_LINKS:
-        link = Path("/", name)
-        if link.is_symlink():
-            words += ["--symlink", os.readlink(link), str(link)]  # noqa: PTH115  # the text, not a path
-        elif link.is_dir():  # a host whose /bin and /usr/bin are not merged
-            words += ["--ro-bind", str(link), str(link)]
+    for name, target in root_links().items():
+        words += ["--symlink", target, f"/{name}"]
+    for directory in unmerged_directories():
+        words += ["--ro-bind", directory, directory]
     words += ["--dir", "/etc"]
-    for path in _FROM_HOST_ETC:
+    for path in FROM_HOST_ETC:
         words += ["--ro-bind-try", path, path]
     if Path("/usr/lib/os-release").exists():
         words += ["--symlink", "../usr/lib/os-release", "/etc/os-release"]

@@ -12,6 +12,7 @@ import errno
 import functools
 import os
 import socket
+import stat
 from types import ModuleType
 
 from proofhouse.sandbox.errors import SandboxUnavailable
@@ -34,7 +35,7 @@ getpriority getrandom getresgid getresuid getrlimit getrusage getsid getsockname
 gettimeofday getuid getxattr inotify_add_watch inotify_init inotify_init1 inotify_rm_watch ioctl ioprio_get
 ioprio_set kill landlock_add_rule landlock_create_ruleset landlock_restrict_self lchown lgetxattr link
 linkat listen listxattr llistxattr lremovexattr lseek lsetxattr lstat madvise membarrier memfd_create
-mincore mkdir mkdirat mknod mknodat mlock mlock2 mlockall mmap mprotect mremap msgctl msgget msgrcv msgsnd
+mincore mkdir mkdirat mlock mlock2 mlockall mmap mprotect mremap msgctl msgget msgrcv msgsnd
 msync munlock munlockall munmap nanosleep newfstatat open openat openat2 pause pipe pipe2 pidfd_open
 pidfd_send_signal pkey_alloc pkey_free pkey_mprotect poll ppoll prctl pread64 preadv preadv2 pselect6
 pwrite64 pwritev pwritev2 read readahead readlink readlinkat readv recvfrom recvmmsg recvmsg
@@ -67,6 +68,7 @@ unshare uselib userfaultfd ustat vhangup vm86 vm86old
 _WITHOUT_MEMORY_CGROUP = frozenset({"memfd_create", "shmget"})
 """They hold memory that no process maps and no mount shows, so the memory watchdog could not see it."""
 
+_XATTR = frozenset({"getxattr", "lgetxattr", "listxattr", "llistxattr"})
 _NAMESPACE_FLAGS = 0x7E020000  # CLONE_NEW{CGROUP,UTS,IPC,USER,PID,NET} and CLONE_NEWNS, clone(2)
 _PERSONALITIES = (0x0, 0x0008, 0x20000, 0x20008, 0x40000, 0xFFFFFFFF)
 """Plain Linux, 32-bit uname variants, query; ADDR_NO_RANDOMIZE, with which AddressSanitizer restarts itself
@@ -75,13 +77,15 @@ _NETLINK_ROUTE = 0
 
 
 @functools.cache
-def seccomp_program(profile: Profile, *, memory_cgroup: bool) -> bytes:
+def seccomp_program(profile: Profile, *, memory_cgroup: bool, answer_xattr: bool = True) -> bytes:
     """The filter as classic BPF, in the form that ``bwrap --seccomp`` reads.
 
     Args:
         profile: ``build`` also loses Internet-family sockets.
         memory_cgroup: Whether the kernel accounts the box's memory; without it, calls that hide memory from
             the watchdog are refused.
+        answer_xattr: Whether extended attributes can be asked for; else they are not supported, because gVisor
+            answers for links with an error that ``ls -l`` repeats for each of them.
 
     Raises:
         SandboxUnavailable: pyseccomp or libseccomp is missing.
@@ -91,7 +95,10 @@ def seccomp_program(profile: Profile, *, memory_cgroup: bool) -> bytes:
     hidden = frozenset() if memory_cgroup else _WITHOUT_MEMORY_CGROUP
     refuse = seccomp.ERRNO(errno.EPERM)
     for name in _ALLOWED:
-        _add(seccomp, rules, refuse if name in hidden else seccomp.ALLOW, name)
+        answer = refuse if name in hidden else seccomp.ALLOW
+        if name in _XATTR and not answer_xattr:
+            answer = seccomp.ERRNO(errno.EOPNOTSUPP)
+        _add(seccomp, rules, answer, name)
     for name in REFUSED:
         _add(seccomp, rules, refuse, name)
     arg, equal = seccomp.Arg, seccomp.EQ
@@ -101,6 +108,9 @@ def seccomp_program(profile: Profile, *, memory_cgroup: bool) -> bytes:
         _add(seccomp, rules, seccomp.ALLOW, "personality", arg(0, equal, persona))
     # Only a process's own limits: another's, process 1's above all, are none of its business.
     _add(seccomp, rules, seccomp.ALLOW, "prlimit64", arg(0, equal, 0))
+    for kind in (0, stat.S_IFREG, stat.S_IFIFO, stat.S_IFSOCK):  # no device nodes
+        _add(seccomp, rules, seccomp.ALLOW, "mknod", arg(1, seccomp.MASKED_EQ, 0o170000, kind))
+        _add(seccomp, rules, seccomp.ALLOW, "mknodat", arg(2, seccomp.MASKED_EQ, 0o170000, kind))
     families = [socket.AF_UNIX] if profile == "build" else [socket.AF_UNIX, socket.AF_INET, socket.AF_INET6]
     for family in families:
         _add(seccomp, rules, seccomp.ALLOW, "socket", arg(0, equal, int(family)))

@@ -156,10 +156,11 @@ def _file_systems(box: Box) -> Check:
         before, _, after = line.partition(" - ")
         path, options = before.split(" ")[4:6]
         kind = after.split(" ")[0]
-        writable = "rw" in options.split(",")
-        sized = f"size={allowed.get(path, 0) // 1024}k" in after.split(" ", 2)[2].split(",")
-        if writable and not sized and kind not in {"proc", "devtmpfs", "devpts"}:
+        size = allowed.get(path, 0)
+        sized = {f"size={size // 1024}k", f"size={size}"} & set(after.split(" ", 2)[2].split(","))
+        if "rw" in options.split(",") and not sized and kind not in {"proc", "devtmpfs", "devpts", "sysfs"}:
             strays.append(path)
+    strays = [path for path in strays if box.exec(["test", "-w", path]).exit_code == 0]
     return Check("file systems sized", not strays, f"writable without a size: {' '.join(strays) or 'none'}")
 
 

@@ -176,7 +176,7 @@ class Exchange:
         Raises:
             NoAnswer: Process 1 is gone or silent.
         """
-        outputs = {fd: _Capped(output_bytes) for fd in (self.stdout, self.stderr)}
+        outputs = {fd: Capped(output_bytes) for fd in (self.stdout, self.stderr)}
         feed = memoryview(stdin)
         poll = select.poll()
         for fd in (self.stdin, self.stdout, self.stderr):
@@ -241,7 +241,7 @@ class Exchange:
         return Report.from_bytes(message)
 
 
-class _Capped:
+class Capped:
     """The first bytes of a stream; the rest is read, so that its writer never blocks, and dropped."""
 
     def __init__(self, most_bytes: int) -> None:
@@ -255,10 +255,14 @@ class _Capped:
             chunk = os.read(fd, _CHUNK_BYTES)
         except BlockingIOError:
             return None
+        self.take(chunk)
+        return len(chunk)
+
+    def take(self, chunk: bytes) -> None:
+        """Keep what there is room for."""
         room = self._most_bytes - len(self.kept)
         self.kept += chunk[:room]
         self.truncated = self.truncated or len(chunk) > room
-        return len(chunk)
 
     def take_rest(self, fd: int) -> None:
         """Read what is already there."""

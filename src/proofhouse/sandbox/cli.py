@@ -13,9 +13,13 @@ import click
 from proofhouse.sandbox._box import open_box
 from proofhouse.sandbox._selftest import self_test
 from proofhouse.sandbox.errors import SandboxError
-from proofhouse.sandbox.limits import BoxSpec, Limits, Profile
+from proofhouse.sandbox.limits import BoxSpec, Limits, Profile, Tier
 
 _PROFILES = click.Choice(["agent", "build"])
+_TIERS = click.Choice(["T0", "T1"])
+_tier = click.option(
+    "--tier", type=_TIERS, default="T0", show_default=True, help="How strong: T0 bubblewrap, T1 gVisor."
+)
 
 
 class CouldNot(click.ClickException):
@@ -31,14 +35,15 @@ def cli() -> None:
 
 @cli.command("self-test")
 @click.option("--profile", type=_PROFILES, default="agent", show_default=True, help="Which profile to test.")
+@_tier
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
-def self_test_command(profile: Profile, as_json: bool) -> None:
-    """Open a fresh box, try to get out of it, and say what held.
+def self_test_command(profile: Profile, tier: Tier, as_json: bool) -> None:
+    """Open a fresh box of the tier, try to get out of it, and say what held.
 
     Exit status: 0 everything held, 1 something did not, 3 no box can be opened here.
     """
     try:
-        outcome = self_test(profile)
+        outcome = self_test(profile, tier)
     except SandboxError as error:
         raise CouldNot(str(error)) from error
     if as_json:
@@ -48,7 +53,10 @@ def self_test_command(profile: Profile, as_json: bool) -> None:
             click.echo(f"{'held  ' if check.ok else 'FAILED'}  {check.name}: {check.detail}")
         held = len(outcome.checks) - len(outcome.failures)
         limits = outcome.enforcement
-        by = f"memory by {limits.memory}, processes by {limits.pids}" if limits else "unknown"
+        by = "unknown"
+        if limits:
+            by = f"kernel {limits.kernel}, memory by {limits.memory}, processes by {limits.pids}, "
+            by += f"processors by {limits.cpu}"
         took_ms = f"{outcome.seconds * 1000:.0f} ms"
         click.echo(f"{held} of {len(outcome.checks)} held, tier {outcome.tier}, {by}, {took_ms}")
     sys.exit(0 if outcome.ok else 1)
@@ -61,6 +69,7 @@ def self_test_command(profile: Profile, as_json: bool) -> None:
 @click.option("--wall-s", type=float, default=60, show_default=True, help="Time limit in seconds.")
 @click.option("--memory-mb", type=int, default=1024, show_default=True, help="Memory limit in MiB.")
 @click.option("--profile", type=_PROFILES, default="agent", show_default=True, help="Which profile to use.")
+@_tier
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run_command(
@@ -68,6 +77,7 @@ def run_command(
     wall_s: float,
     memory_mb: int,
     profile: Profile,
+    tier: Tier,
     as_json: bool,
     command: tuple[str, ...],
 ) -> None:
@@ -80,7 +90,7 @@ def run_command(
     """
     copies = [_copy(put) for put in puts]
     try:
-        spec = BoxSpec(Limits(wall_s=wall_s, memory_bytes=memory_mb << 20), profile)
+        spec = BoxSpec(Limits(wall_s=wall_s, memory_bytes=memory_mb << 20), profile, tier=tier)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     try:

@@ -49,26 +49,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAGIC = 0x50484231, MAX_RUNNING = 64, FD_COUNT = 5, TICK_MS = 20, SWEEP_S = 5, INODE_BYTES = 1024 };
-enum { OP_EXEC = 1, OP_PUT = 2, OP_GET = 3, OP_SOCKET = 4 };
-enum { HOW_EXIT = 0, HOW_SIGNAL = 1, HOW_REFUSED = 2 };
-enum { FLAG_TIMED_OUT = 1, FLAG_MEMORY = 2 };
-/* Exit statuses of put and get beyond errno values, which end at 133 on Linux. */
-enum { NOT_REGULAR = 200, TOO_LARGE = 201 };
+#include "request.h"
 
-/* Kept in step with _wire.py. */
-struct request {
-    uint32_t magic, op, argc, envc, mode, reserved;
-    uint64_t wall_ms, cpu_s, file_bytes, open_files, pids, max_bytes;
-    /* then NUL-terminated strings: cwd or path, argv..., env... */
-};
-
-struct report {
-    uint32_t magic, how;
-    int32_t value;
-    uint32_t flags;
-    uint64_t cpu_us, max_rss_bytes;
-};
+enum { MAX_RUNNING = 64, FD_COUNT = 5, INODE_BYTES = 1024 };
 
 struct running {
     pid_t pid; /* 0: free slot */
@@ -78,12 +61,6 @@ struct running {
 };
 
 static struct running table[MAX_RUNNING];
-
-static int64_t now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* ---- launch ---------------------------------------------------------------------------------- */
 
@@ -99,13 +76,19 @@ static int launch(int argc, char **argv) {
         }
         close(fd);
     }
+    if (i + 1 >= argc) return 2;
+    /* Opened while its directory may still be passed through: a clone in root's home, say. */
+    int target = open(argv[i + 1], O_PATH | O_CLOEXEC);
+    if (target < 0) {
+        fprintf(stderr, "cannot execute %s: %s\n", argv[i + 1], strerror(errno));
+        return 127;
+    }
     if (uid >= 0 && (setgroups(0, NULL) || setresgid((gid_t)gid, (gid_t)gid, (gid_t)gid) ||
                      setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid))) {
         fprintf(stderr, "cannot become uid %ld: %s\n", uid, strerror(errno));
         return 126;
     }
-    if (i + 1 >= argc) return 2;
-    execv(argv[i + 1], argv + i + 1);
+    execveat(target, "", argv + i + 1, environ, AT_EMPTY_PATH);
     fprintf(stderr, "cannot execute %s: %s\n", argv[i + 1], strerror(errno));
     return 127;
 }
@@ -125,156 +108,19 @@ static int ports(int argc, char **argv) {
     return 0;
 }
 
-/* ---- what a request's child does ------------------------------------------------------------- */
-
-static int copy_bytes(int from, int to, uint64_t max_bytes) {
-    static char buffer[1 << 16];
-    uint64_t total = 0;
-    for (;;) {
-        ssize_t n = read(from, buffer, sizeof buffer);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return errno;
-        if (n == 0) return 0;
-        total += (uint64_t)n;
-        if (total > max_bytes) return TOO_LARGE;
-        for (ssize_t done = 0; done < n;) {
-            ssize_t w = write(to, buffer + done, (size_t)(n - done));
-            if (w < 0 && errno == EINTR) continue;
-            if (w < 0) return errno;
-            done += w;
-        }
-    }
-}
-
-static int make_parents(char *path) {
-    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        int failed = mkdir(path, 0755) && errno != EEXIST ? errno : 0;
-        *slash = '/';
-        /* An existing directory of a read-only place answers EROFS or EACCES; the open below decides. */
-        if (failed && failed != EROFS && failed != EACCES) return failed;
-    }
-    return 0;
-}
-
-static int require_regular(int fd, struct stat *st) {
-    if (fstat(fd, st)) return errno;
-    if (S_ISDIR(st->st_mode)) return EISDIR;
-    return S_ISREG(st->st_mode) ? 0 : NOT_REGULAR;
-}
-
-/* The last component is never followed, and a FIFO or a device is opened without waiting and refused. */
-static int put(char *path, mode_t mode) {
-    struct stat st;
-    int failed = make_parents(path);
-    if (failed) return failed;
-    int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
-    if (fd < 0) return errno == ELOOP || errno == ENXIO ? NOT_REGULAR : errno;
-    if ((failed = require_regular(fd, &st))) return failed;
-    if (ftruncate(fd, 0)) return errno;
-    if ((failed = copy_bytes(0, fd, UINT64_MAX))) return failed;
-    return fchmod(fd, mode & 07777) || close(fd) ? errno : 0;
-}
-
-static int get(const char *path, uint64_t max_bytes) {
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (fd < 0) return errno == ELOOP || errno == ENXIO ? NOT_REGULAR : errno;
-    int failed = require_regular(fd, &st);
-    if (failed) return failed;
-    if ((uint64_t)st.st_size > max_bytes) return TOO_LARGE;
-    return copy_bytes(fd, 1, max_bytes);
-}
-
-/* A host's own hard limit may be lower than the one asked for; it cannot be raised, and it then holds. */
-static int limit(int what, uint64_t value) {
-    struct rlimit r;
-    if (getrlimit(what, &r)) return -1;
-    if (r.rlim_max > value) r.rlim_max = value;
-    r.rlim_cur = r.rlim_max;
-    return setrlimit(what, &r);
-}
-
-/* RLIMIT_AS and RLIMIT_DATA stay untouched: AddressSanitizer reserves terabytes of address space. */
-static int apply_limits(const struct request *q) {
-    return limit(RLIMIT_CORE, 0) || limit(RLIMIT_NPROC, q->pids) || limit(RLIMIT_FSIZE, q->file_bytes) ||
-           limit(RLIMIT_NOFILE, q->open_files) || limit(RLIMIT_CPU, q->cpu_s);
-}
-
-/* Whoever started the host program may have had signals ignored, and that is inherited: a command starts with none.
-   By the bare system call, because libc keeps signals 32 and 33 to itself. */
-static void default_signals(void) {
-    static const unsigned long to_default[4]; /* the kernel's struct sigaction: SIG_DFL is 0 */
-    for (int number = 1; number <= 64; number++) syscall(SYS_rt_sigaction, number, to_default, NULL, 8);
-}
-
-static void child(const struct request *q, char *place, char **argv, char **env, const int *fds) {
-    sigset_t none;
-    sigemptyset(&none);
-    default_signals();
-    if (q->op != OP_EXEC) {
-        signal(SIGPIPE, SIG_IGN);
-        signal(SIGXFSZ, SIG_IGN); /* put answers EFBIG */
-    }
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    setsid();
-    for (int i = 0; i < 3; i++)
-        if (dup2(fds[2 + i], i) < 0) _exit(126);
-    if (apply_limits(q)) {
-        dprintf(2, "cannot set limits: %s\n", strerror(errno));
-        _exit(126);
-    }
-    if (q->op == OP_PUT) _exit(put(place, q->mode));
-    if (q->op == OP_GET) _exit(get(place, q->max_bytes));
-    if (chdir(place)) {
-        dprintf(2, "cannot enter %s: %s\n", place, strerror(errno));
-        _exit(126);
-    }
-    umask(022);
-    environ = env;
-    execvp(argv[0], argv);
-    int why = errno;
-    dprintf(2, "cannot execute %s: %s\n", argv[0], strerror(why));
-    _exit(why == ENOENT ? 127 : 126);
-}
-
 /* ---- process 1 --------------------------------------------------------------------------------- */
 
 static void answer(int channel, uint32_t how, int32_t value, uint32_t flags, const struct rusage *use) {
-    struct report r = {.magic = MAGIC, .how = how, .value = value, .flags = flags};
-    if (use) {
-        r.cpu_us = (uint64_t)(use->ru_utime.tv_sec + use->ru_stime.tv_sec) * 1000000 +
-                   (uint64_t)(use->ru_utime.tv_usec + use->ru_stime.tv_usec);
-        r.max_rss_bytes = (uint64_t)use->ru_maxrss * 1024;
-    }
+    struct report r;
+    fill_report(&r, how, value, flags, use);
     (void)!send(channel, &r, sizeof r, MSG_NOSIGNAL);
     close(channel);
-}
-
-static void kill_group(pid_t pid) {
-    kill(-pid, SIGKILL);
-    kill(pid, SIGKILL); /* it may not have called setsid yet */
 }
 
 static int any_running(void) {
     for (int i = 0; i < MAX_RUNNING; i++)
         if (table[i].pid) return 1;
     return 0;
-}
-
-/* kill(-1) reaches every process of the namespace but this one, in one walk that no fork escapes. */
-static void sweep(void) {
-    sigset_t chld;
-    sigemptyset(&chld);
-    sigaddset(&chld, SIGCHLD);
-    kill(-1, SIGKILL);
-    for (;;) {
-        pid_t pid;
-        while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {}
-        if (pid < 0) return;
-        struct timespec patience = {.tv_sec = SWEEP_S};
-        if (sigtimedwait(&chld, NULL, &patience) < 0 && errno == EAGAIN) _exit(1);
-    }
 }
 
 static void reap(int sweeping) {
@@ -293,18 +139,6 @@ static void reap(int sweeping) {
             break;
         }
     }
-}
-
-/* Splits `count` NUL-terminated strings off [*at, end); fails when the last one is not terminated. */
-static int split(char **out, uint32_t count, char **at, char *end) {
-    for (uint32_t i = 0; i < count; i++) {
-        char *nul = *at < end ? memchr(*at, 0, (size_t)(end - *at)) : NULL;
-        if (!nul) return -1;
-        out[i] = *at;
-        *at = nul + 1;
-    }
-    out[count] = NULL;
-    return 0;
 }
 
 /* A fresh TCP socket of the box's network for the host, which binds or connects it: a link of the fabric. It
@@ -336,35 +170,23 @@ static int start(const int *fds, struct running *slot) {
     char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fds[0], 0);
     if (map == MAP_FAILED) return errno;
     const struct request *q = (const struct request *)map;
-    int failed = EINVAL;
-    char *at = map + sizeof *q, *end = map + size, *place[2];
-    char **argv = NULL, **env = NULL;
-    if (q->magic != MAGIC || q->op < OP_EXEC || q->op > OP_SOCKET || q->argc > size || q->envc > size) goto out;
-    if (q->op == OP_EXEC && q->argc == 0) goto out;
-    if (q->op == OP_SOCKET) {
+    struct parsed p = {0};
+    int failed = parse_request(map, size, &p);
+    if (!failed && q->op == OP_SOCKET) {
         answer_socket(fds[1]);
-        failed = 0;
-        goto out;
+    } else if (!failed) {
+        pid_t pid = fork();
+        if (pid == 0) child(q, p.place, p.argv, p.env, fds + 2, NULL);
+        failed = pid < 0 ? errno : 0;
+        if (pid > 0) {
+            slot->pid = pid;
+            slot->channel = fds[1];
+            slot->flags = 0;
+            slot->deadline_ms = now_ms() + (int64_t)q->wall_ms;
+        }
     }
-    argv = calloc(q->argc + 1, sizeof *argv);
-    env = calloc(q->envc + 1, sizeof *env);
-    if (!argv || !env) {
-        failed = ENOMEM;
-        goto out;
-    }
-    if (split(place, 1, &at, end) || split(argv, q->argc, &at, end) || split(env, q->envc, &at, end)) goto out;
-    pid_t pid = fork();
-    if (pid == 0) child(q, place[0], argv, env, fds);
-    failed = pid < 0 ? errno : 0;
-    if (pid > 0) {
-        slot->pid = pid;
-        slot->channel = fds[1];
-        slot->flags = 0;
-        slot->deadline_ms = now_ms() + (int64_t)q->wall_ms;
-    }
-out:
-    free(argv);
-    free(env);
+    free(p.argv);
+    free(p.env);
     munmap(map, size);
     return failed;
 }

@@ -116,10 +116,12 @@ class BwrapConfig(BaseModel):
             ValueError: A name, link or port makes no sense.
         """
         limits = self.to_limits()
-        hosts = (
-            Host(host.name, replace(limits, **host.model_dump(exclude={"name"}, exclude_none=True)))
-            for host in self.hosts
-        )
+        hosts = []
+        for host in self.hosts:
+            own = host.model_dump(exclude={"name"}, exclude_none=True)
+            if host.memory_bytes is not None:
+                own.setdefault("disk_bytes", 0)  # its share of that
+            hosts.append(Host(host.name, replace(limits, **own)))
         links = (Link(**link.model_dump()) for link in self.links)
         return FabricSpec(tuple(hosts), tuple(links), self.tier)
 

@@ -15,6 +15,7 @@ Profile = Literal["agent", "build"]
 MemoryControl = Literal["cgroup-v1", "cgroup-v2", "watchdog"]
 HOST_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 PidsControl = Literal["cgroup-v1", "cgroup-v2", "rlimit"]
+CpuControl = PidsControl
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,9 @@ class Limits:
         cpu_s: Processor time of one process (``RLIMIT_CPU``).
         memory_bytes: Memory of the whole box, its files included, since they lie in memory.
         pids: Processes and threads in the box.
-        disk_bytes: Size of ``/work``; ``/tmp`` has half of it. 0 means a quarter of ``memory_bytes``, and
-            more than half of ``memory_bytes`` is refused: full disks must leave room for processes.
+        cores: Processors that the box may keep busy, all its processes together.
+        disk_bytes: Size of ``/work``; ``/tmp`` and ``/var/tmp`` have half of it each. 0 means a quarter of
+            ``memory_bytes``, and more than half of it is refused: full disks must leave room for processes.
         file_bytes: Size of one file (``RLIMIT_FSIZE``).
         open_files: Open descriptors of one process.
         output_bytes: Bytes kept of each of a command's two output streams; the rest is read and dropped.
@@ -37,6 +39,7 @@ class Limits:
     cpu_s: int = 60
     memory_bytes: int = 1 << 30
     pids: int = 128
+    cores: float = 2
     disk_bytes: int = 0
     file_bytes: int = 256 << 20
     open_files: int = 1024
@@ -92,15 +95,19 @@ class Enforcement:
     Attributes:
         memory: ``cgroup-v1`` or ``cgroup-v2`` (by the kernel), or ``watchdog`` (by process 1, every 20 ms).
         pids: ``cgroup-v1`` or ``cgroup-v2``, or ``rlimit``; the rlimit always holds as well.
+        cpu: The same; without a group, ``cores`` is not held and ``cpu_s`` of each process is all there is.
         host_uid: The uid that the box's processes have on the host; never 0.
         nested_userns_disabled: Whether bubblewrap also forbade nested user namespaces (by
             ``--disable-userns``); the seccomp filter always does.
+        kernel: ``shared`` with the host, or the box's own, with its release.
     """
 
     memory: MemoryControl
     pids: PidsControl
+    cpu: CpuControl
     host_uid: int
     nested_userns_disabled: bool
+    kernel: str = "shared"
 
 
 @dataclass(frozen=True)
