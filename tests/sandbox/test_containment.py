@@ -28,6 +28,7 @@ from proofhouse.sandbox import (
     require_containment,
     self_test,
 )
+from sandbox.conftest import open_tier
 
 pytestmark = pytest.mark.sandbox
 
@@ -42,6 +43,18 @@ def test_the_box_holds(profile: Profile) -> None:
     assert len(outcome.checks) > 30
     assert outcome.tier == "T0"
     assert require_containment(profile).ok
+
+
+@pytest.mark.parametrize("profile", ["agent", pytest.param("build", marks=pytest.mark.slow)])
+def test_the_strong_box_holds(profile: Profile) -> None:
+    open_tier("T1").close()
+    outcome = self_test(profile, "T1")
+    assert outcome.failures == []
+    assert len(outcome.checks) > 30
+    assert outcome.tier == "T1"
+    assert outcome.enforcement is not None
+    assert outcome.enforcement.kernel.startswith("gVisor")
+    assert "watchdog" not in {outcome.enforcement.memory, outcome.enforcement.pids}
 
 
 def test_the_box_holds_without_control_groups(monkeypatch: pytest.MonkeyPatch) -> None:

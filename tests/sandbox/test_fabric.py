@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from proofhouse.sandbox import Box, BoxSpec, SandboxDead, SandboxUnavailable
 from proofhouse.sandbox import fabric as fabric_room
 from proofhouse.sandbox.fabric import Fabric, FabricSpec, Host, Link
+from sandbox.conftest import open_tier
 
 pytestmark = pytest.mark.sandbox
 
@@ -67,6 +69,24 @@ def fabric() -> Iterator[Fabric]:
         _serve(started, "plc", 502)
         _serve(started, "plant", 7000)
         yield started
+
+
+@pytest.mark.slow
+def test_the_strong_tier_has_the_same_links() -> None:
+    open_tier("T1").close()
+    with Fabric.start(replace(_SPEC, tier="T1")) as fabric:
+        _serve(fabric, "plc", 502)
+        content = os.urandom(300_000)
+        assert _ask(fabric, "gateway", "plc", 502, content) == content + b"from 127.77.0.2"
+        assert b"Name or service not known" in _ask(fabric, "office", "plc", 502)
+        assert b"Connection refused" in _ask(fabric, "office", fabric.address("plc"), 502)
+        assert b"from" not in _ask(fabric, "office", "gateway", 80)
+        assert fabric.contacts()[-1].refused
+        fabric.exec("gateway", ["bash", "-c", "kill -9 -1"])
+        assert _ask(fabric, "gateway", "plc", 502) == b"hello from 127.77.0.2"
+        fabric.cut("gateway", "plc")
+        assert b"refused" in _ask(fabric, "gateway", "plc", 502)
+        assert {each.kernel[:6] for each in fabric.enforcement.values()} == {"gVisor"}
 
 
 def test_a_link_carries_a_service_under_its_name_and_well_known_port(fabric: Fabric) -> None:

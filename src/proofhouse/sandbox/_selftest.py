@@ -25,7 +25,7 @@ from proofhouse.sandbox._seccomp import refused_numbers
 from proofhouse.sandbox.errors import SandboxDead, SandboxUnavailable
 from proofhouse.sandbox.limits import BoxSpec, Enforcement, Limits, Profile, Tier
 
-_LIMITS = Limits(wall_s=10, cpu_s=10, memory_bytes=64 << 20, pids=16, output_bytes=1 << 20)
+_LIMITS = Limits(wall_s=60, cpu_s=30, memory_bytes=64 << 20, pids=16, output_bytes=1 << 20)
 _PROBE = "/tmp/probe"  # noqa: S108  # a path inside the box
 _FROM_PROBE = (
     "processes seen",
