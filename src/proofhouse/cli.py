@@ -19,7 +19,7 @@ _NOUNS: dict[str, tuple[str, str]] = {
     "house": ("proofhouse.server.cli", "Open and run one organisation's installation."),
     "law": ("proofhouse.law.cli", "What appears to apply, by when, and which clocks an incident starts."),
     "ledger": ("proofhouse.ledger.cli", "Witness, audit and read transparency logs."),
-    "letters": ("proofhouse.letters.cli", "Read and verify letters between houses."),
+    "letters": ("proofhouse.server.letters_cli", "Read, verify and carry letters between houses."),
     "match": (
         "proofhouse.matching.cli",
         "Which components of an SBOM an advisory touches: yes, no or unknown.",

@@ -42,6 +42,8 @@ class Route:
 _POST = frozenset({"POST"})
 _READ = frozenset({"GET", "HEAD"})
 _FORM = frozenset({"GET", "HEAD", "POST"})
+_HOSTED: frozenset[Role] = frozenset()
+"""No role of this house opens the desk of an organisation without one; tests/server/test_hosted_desk.py walks it."""
 _OWN = frozenset({Role.COMPLIANCE, Role.DEVELOPER, Role.OPERATOR})
 
 ROUTES: dict[str, Route] = {
@@ -122,6 +124,24 @@ ROUTES: dict[str, Route] = {
     "work/": Route("/work/"),
     "work/<uuid:job>/cancel/": Route("/work/{job.id}/cancel/", methods=_POST),
     "work/<uuid:job>/requeue/": Route("/work/{job.id}/requeue/", methods=_POST),
+    "correspondence/": Route("/correspondence/"),
+    "correspondence/keys/": Route("/correspondence/keys/", methods=_FORM),
+    "correspondence/threads/<uuid:thread>/": Route("/correspondence/threads/{inquiry.thread_id}/"),
+    "correspondence/letters/<str:letter>/": Route(f"/correspondence/letters/{'8' * 64}/", methods=_FORM),
+    "desk/": Route("/desk/", readers=_HOSTED, methods=_READ),
+    "desk/threads/<uuid:thread>/": Route(
+        "/desk/threads/{inquiry.thread_id}/", readers=_HOSTED, methods=_READ
+    ),
+    "desk/threads/<uuid:thread>/<slug:kind>/": Route(
+        "/desk/threads/{inquiry.thread_id}/case-message/", readers=_HOSTED, methods=_FORM
+    ),
+    "desk/letters/<str:letter>/": Route(f"/desk/letters/{'8' * 64}/", readers=_HOSTED, methods=_FORM),
+    "desk/letters/<str:letter>/<str:name>": Route(
+        f"/desk/letters/{'8' * 64}/proof.xml", readers=_HOSTED, methods=_READ
+    ),
+    "desk/new/<slug:organisation>/<slug:kind>/": Route(
+        "/desk/new/meridian/inquiry/", readers=_HOSTED, methods=_FORM
+    ),
     "letters/": Route("/letters/", public="the letter's own seal is checked", methods=_POST),
     "acknowledgements/": Route(
         "/acknowledgements/", public="the enrolled agent's signature is checked", methods=_POST

@@ -7,6 +7,7 @@ here: what a house does with a letter is its desks' affair. `docs/spec/letter.md
 
 from proofhouse.letters._errors import (
     BadSeal,
+    BatchRefused,
     ClockRefused,
     Conflict,
     DeliveryFailed,
@@ -27,34 +28,32 @@ from proofhouse.letters._errors import (
     WrongSender,
     WrongThread,
 )
-from proofhouse.letters._letter import PREDICATE_SCHEMA, Enclosure, Letter, Limits, parse_letter, seal
+from proofhouse.letters._letter import PREDICATE_SCHEMA, Enclosure, Hosted, Letter, Limits, parse_letter, seal
 from proofhouse.letters._open import open_letter, read_introduction
+from proofhouse.letters.batch import BATCH_SUFFIX, Batch, read_batch, write_batch
 from proofhouse.letters.introductions import Introduction, Introductions
+from proofhouse.letters.memory import Memory, Placed, Recollection
 from proofhouse.letters.thread import Applied, Head, Outcome, Thread, acknowledge
-from proofhouse.letters.transport import (
-    FILE_SUFFIX,
-    MEDIA_TYPE,
-    Carried,
-    deliver_http,
-    read_letters,
-    write_letters,
-)
+from proofhouse.letters.transport import MEDIA_TYPE, HttpDelivery
 from proofhouse.letters.types import LETTER_TYPES, LetterType, latest
 
 __all__ = [
-    "FILE_SUFFIX",
+    "BATCH_SUFFIX",
     "LETTER_TYPES",
     "MEDIA_TYPE",
     "PREDICATE_SCHEMA",
     "Applied",
     "BadSeal",
-    "Carried",
+    "Batch",
+    "BatchRefused",
     "ClockRefused",
     "Conflict",
     "DeliveryFailed",
     "Enclosure",
     "EnclosureMismatch",
     "Head",
+    "Hosted",
+    "HttpDelivery",
     "Introduction",
     "Introductions",
     "Letter",
@@ -63,8 +62,11 @@ __all__ = [
     "LetterType",
     "Limits",
     "Malformed",
+    "Memory",
     "Outcome",
     "OutsideIntroduction",
+    "Placed",
+    "Recollection",
     "SchemaMismatch",
     "Thread",
     "ThreadRefused",
@@ -78,12 +80,11 @@ __all__ = [
     "WrongSender",
     "WrongThread",
     "acknowledge",
-    "deliver_http",
     "latest",
     "open_letter",
     "parse_letter",
+    "read_batch",
     "read_introduction",
-    "read_letters",
     "seal",
-    "write_letters",
+    "write_batch",
 ]

@@ -90,6 +90,12 @@ class EnclosureMismatch(LetterRefused):
     code = "enclosure"
 
 
+class BatchRefused(LetterRefused):
+    """A file is not a whole batch of letters; nothing of it was opened. The message names the file and the line."""
+
+    code = "batch"
+
+
 class ThreadRefused(LetterError):
     """A sound letter that this thread cannot take."""
 
@@ -125,12 +131,16 @@ class DeliveryFailed(LetterError):
 
     Attributes:
         retryable: Whether the same bytes may arrive when sent again later.
+        reached: Whether the other house was there at all: it took the connection and did not keep us waiting.
         status: HTTP status, where there was an answer.
     """
 
     code = "delivery"
 
-    def __init__(self, message: str, *, retryable: bool, status: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, retryable: bool, reached: bool = True, status: int | None = None
+    ) -> None:
         super().__init__(message)
         self.retryable = retryable
+        self.reached = reached
         self.status = status

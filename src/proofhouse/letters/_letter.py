@@ -42,6 +42,7 @@ from proofhouse.letters._schema import (
     SHA256,
     TIME,
     UUID,
+    line,
     many,
     or_null,
     record,
@@ -73,7 +74,8 @@ PREDICATE_SCHEMA = record(
                 {"content": {"type": "string"}},
             )
         ),
-    }
+    },
+    {"hosted": record({"house": HOUSE, "person": line()})},
 )
 """JSON Schema of the predicate; the body has the schema of its letter type."""
 
@@ -154,6 +156,19 @@ class Enclosure:
 
 
 @dataclass(frozen=True)
+class Hosted:
+    """Said in a letter of an organisation without a house: written at a desk of another's house, with a key kept there.
+
+    Attributes:
+        house: Slug of the house whose desk it is.
+        person: Name of the person who wrote or opened there.
+    """
+
+    house: str
+    person: str
+
+
+@dataclass(frozen=True)
 class Letter:
     """One signed statement of one house to another.
 
@@ -171,6 +186,7 @@ class Letter:
         enclosures: Files that travel with it.
         key_id: Id of the key that signed.
         data: The exact bytes on the wire.
+        hosted: At which desk it was written, where its sender has no house.
     """
 
     id: str
@@ -186,6 +202,7 @@ class Letter:
     enclosures: tuple[Enclosure, ...]
     key_id: str
     data: bytes = field(repr=False)
+    hosted: Hosted | None = None
 
     @property
     def type(self) -> str:
@@ -217,6 +234,7 @@ def seal(
     in_reply_to: str | None = None,
     enclosures: Sequence[Enclosure] = (),
     ledger_checkpoint: str | None = None,
+    hosted: Hosted | None = None,
     limits: Limits = Limits(),
 ) -> Letter:
     """Write and sign a letter.
@@ -233,6 +251,7 @@ def seal(
         in_reply_to: Id of the letter that is answered.
         enclosures: Files to send along.
         ledger_checkpoint: Text of this house's latest checkpoint.
+        hosted: The desk and the person, where the sender has no house of its own.
         limits: What the other house takes.
 
     Raises:
@@ -254,6 +273,8 @@ def seal(
         "body": dict(body),
         "enclosures": [each.to_record() for each in enclosures],
     }
+    if hosted is not None:
+        predicate["hosted"] = {"house": hosted.house, "person": hosted.person}
     envelope = sign_statement(statement(_subject(predicate), spec.predicate_type, predicate), [signer])
     return parse_letter(canonical(json.loads(envelope.to_json())), limits)
 
@@ -333,6 +354,7 @@ def read_payload(envelope: Sealed, data: bytes, limits: Limits) -> Letter:
         enclosures=enclosures,
         key_id=envelope.key_id,
         data=data,
+        hosted=Hosted(**predicate["hosted"]) if "hosted" in predicate else None,
     )
 
 
@@ -341,6 +363,8 @@ def _check_predicate(
 ) -> None:
     if predicate["sender"] == predicate["recipient"]:
         raise Malformed("predicate.recipient: a house does not write to itself")
+    if "hosted" in predicate and predicate["hosted"]["house"] != predicate["recipient"]:
+        raise Malformed("predicate.hosted: a desk's letters go to the house of that desk only")
     if (predicate["sequence"] > 0) != spec.sequenced:
         raise Malformed(
             f"predicate.sequence: a letter of type {spec.name} has {'from 1' if spec.sequenced else 0}"

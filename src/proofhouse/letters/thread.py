@@ -18,7 +18,8 @@ from typing import Any
 
 from proofhouse.attest import Signer, canonical, sha256_hex
 from proofhouse.letters._errors import Conflict, TooManyWaiting, UnknownReply, WrongThread
-from proofhouse.letters._letter import Letter, seal
+from proofhouse.letters._letter import Hosted, Letter, seal
+from proofhouse.letters.memory import Memory, Placed, Recollection
 
 _CHAIN_START = b"proofhouse-thread/v1\n"
 _MAX_WAITING = 1000
@@ -38,11 +39,12 @@ class Applied:
 
     Attributes:
         outcome: What became of the letter.
-        letters: The letters that took effect now, in order: the letter itself and those that waited for it.
+        letters: The letters that took effect now, in order: the letter itself and those that waited for it,
+            as the thread's memory gives them back.
     """
 
     outcome: Outcome
-    letters: tuple[Letter, ...] = ()
+    letters: tuple[Placed, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,26 +69,22 @@ class Head:
 class Thread:
     """Two houses' letters on one matter.
 
-    Give it every letter of both houses, the own ones too, before they are sent. To bring a thread back, apply
-    its stored letters again: any order gives the same state. It keeps ids, and whole letters only while they
-    wait.
+    Give it every letter of both houses, the own ones too, before they are sent. Applying the same letters in any order
+    gives the same state. What it knows lies in its memory: a thread that was put away goes on when it is given the same
+    memory again.
 
     Args:
         thread: UUID of the thread.
         houses: Slugs of the two houses.
+        memory: Where its letters are remembered; in the process, unless told otherwise.
     """
 
-    def __init__(self, thread: str, houses: Iterable[str]) -> None:
+    def __init__(self, thread: str, houses: Iterable[str], memory: Memory | None = None) -> None:
         self.thread = thread
         self.houses = tuple(sorted(houses))
         if len(set(self.houses)) != 2:
             raise WrongThread("a thread has exactly two houses")
-        self._ids: dict[str, list[str]] = {house: [] for house in self.houses}
-        self._chain: dict[str, list[str]] = {house: [_chain_start(thread, house)] for house in self.houses}
-        self._applied: set[str] = set()
-        self._waiting: dict[tuple[str, int], Letter] = {}
-        self._acknowledged: set[str] = set()
-        self._acknowledgements: set[str] = set()
+        self._memory: Memory = Recollection() if memory is None else memory
 
     def apply(self, letter: Letter) -> Applied:
         """Take a letter that `open_letter` (or `seal`) returned.
@@ -105,42 +103,42 @@ class Thread:
             )
         if not letter.spec.sequenced:
             return self._apply_acknowledgement(letter)
-        known = self._id_at(letter.sender, letter.sequence)
+        known = self._memory.id_at(letter.sender, letter.sequence)
         if known is not None and known != letter.id:
             raise Conflict(
                 f"{letter.sender} signed two letters with number {letter.sequence}: {known} and {letter.id}"
             )
-        if letter.id in self._applied:
+        if known is not None and self._memory.has_applied(letter.id):
             return Applied(Outcome.DUPLICATE)
-        if known is None and len(self._waiting) >= _MAX_WAITING:
+        if known is None and self._memory.count_waiting() >= _MAX_WAITING:
             raise TooManyWaiting(
                 f"{_MAX_WAITING} letters wait for number {self.next_sequence(letter.sender)}"
             )
-        self._waiting[letter.sender, letter.sequence] = letter
+        if known is None:
+            self._memory.keep(letter)
         applied = self._apply_ready()
-        return Applied(Outcome.NEW if letter in applied else Outcome.OUT_OF_ORDER, applied)
+        is_new = any(each.id == letter.id for each in applied)
+        return Applied(Outcome.NEW if is_new else Outcome.OUT_OF_ORDER, applied)
 
     def next_sequence(self, house: str) -> int:
         """The number of the house's next letter."""
-        return len(self._ids[house]) + 1
+        return self._head(house).sequence + 1
 
     def missing(self, house: str) -> tuple[int, ...]:
         """Numbers of the house's letters for which others wait."""
-        last = max((sequence for sender, sequence in self._waiting if sender == house), default=0)
-        return tuple(
-            number
-            for number in range(self.next_sequence(house), last)
-            if (house, number) not in self._waiting
-        )
+        waiting = self._memory.waiting_numbers(house)
+        there = frozenset(waiting)
+        last = waiting[-1] if waiting else 0
+        return tuple(number for number in range(self.next_sequence(house), last) if number not in there)
 
     def outstanding(self, house: str) -> tuple[str, ...]:
         """Ids of the house's letters that are not acknowledged yet, oldest first: send these again."""
-        return tuple(each for each in self._ids[house] if each not in self._acknowledged)
+        return self._memory.outstanding(house)
 
     @property
     def heads(self) -> tuple[Head, ...]:
         """How far each house's letters reach, in the order of the slugs."""
-        return tuple(Head(house, len(self._ids[house]), self._chain[house][-1]) for house in self.houses)
+        return tuple(self._head(house) for house in self.houses)
 
     @property
     def digest(self) -> str:
@@ -156,50 +154,42 @@ class Thread:
             Conflict: The two hold different letters.
         """
         for head in heads:
-            chain = self._chain.get(head["house"])
-            if chain is None:
-                raise WrongThread(f"{head['house']} has no part in this thread")
-            if head["sequence"] < len(chain) and chain[head["sequence"]] != head["sha256"]:
-                raise Conflict(
-                    f"the houses hold different letters of {head['house']} up to number {head['sequence']}"
-                )
+            house, sequence = head["house"], head["sequence"]
+            if house not in self.houses:
+                raise WrongThread(f"{house} has no part in this thread")
+            ours = self._memory.head_at(house, sequence) if sequence else _chain_start(self.thread, house)
+            if ours is not None and ours != head["sha256"]:
+                raise Conflict(f"the houses hold different letters of {house} up to number {sequence}")
+
+    def _head(self, house: str) -> Head:
+        sequence, sha256 = self._memory.reach(house) or (0, _chain_start(self.thread, house))
+        return Head(house, sequence, sha256)
 
     def _apply_acknowledgement(self, letter: Letter) -> Applied:
-        if letter.id in self._acknowledgements:
-            return Applied(Outcome.DUPLICATE)
         named = letter.body["letter_sha256"]
-        ours = {*self._ids[letter.recipient], *(each.id for each in self._waiting.values())}
-        if named not in ours:
+        if not self._memory.is_of(letter.recipient, named):
             raise UnknownReply(f"{letter.sender} acknowledges {named}, which {letter.recipient} never sent")
         self.compare(letter.body.get("heads", ()))
-        self._acknowledgements.add(letter.id)
-        self._acknowledged.add(named)
+        if self._memory.is_acknowledged(named):
+            return Applied(Outcome.DUPLICATE)
+        self._memory.acknowledge(named, letter)
         return Applied(Outcome.NEW, (letter,))
 
-    def _apply_ready(self) -> tuple[Letter, ...]:
-        applied: list[Letter] = []
+    def _apply_ready(self) -> tuple[Placed, ...]:
+        applied: list[Placed] = []
         while ready := [each for each in map(self._next_of, self.houses) if each is not None]:
             for letter in ready:
-                del self._waiting[letter.sender, letter.sequence]
-                self._applied.add(letter.id)
-                self._ids[letter.sender].append(letter.id)
-                chain = self._chain[letter.sender]
-                chain.append(_chain_next(chain[-1], letter.id))
+                self._memory.place(letter, _chain_next(self._head(letter.sender).sha256, letter.id))
                 applied.append(letter)
         return tuple(applied)
 
-    def _next_of(self, house: str) -> Letter | None:
-        letter = self._waiting.get((house, self.next_sequence(house)))
-        if letter is None or (letter.in_reply_to is not None and letter.in_reply_to not in self._applied):
+    def _next_of(self, house: str) -> Placed | None:
+        letter = self._memory.waiting(house, self.next_sequence(house))
+        if letter is None or (
+            letter.in_reply_to is not None and not self._memory.has_applied(letter.in_reply_to)
+        ):
             return None
         return letter
-
-    def _id_at(self, house: str, sequence: int) -> str | None:
-        ids = self._ids[house]
-        if sequence <= len(ids):
-            return ids[sequence - 1]
-        waiting = self._waiting.get((house, sequence))
-        return None if waiting is None else waiting.id
 
 
 def acknowledge(
@@ -209,6 +199,7 @@ def acknowledge(
     *,
     thread: Thread | None = None,
     outcome: Outcome = Outcome.NEW,
+    hosted: Hosted | None = None,
 ) -> Letter:
     """Say that a letter arrived.
 
@@ -221,6 +212,7 @@ def acknowledge(
         now: This house's clock.
         thread: The thread after the letter was applied; its heads let the other house compare.
         outcome: What became of the letter.
+        hosted: The desk and the person, where the reader has no house of its own.
     """
     body: dict[str, Any] = {"letter_sha256": letter.id, "outcome": outcome.value}
     if thread is not None:
@@ -235,6 +227,7 @@ def acknowledge(
         signer=signer,
         now=now,
         in_reply_to=letter.id,
+        hosted=hosted,
     )
 
 

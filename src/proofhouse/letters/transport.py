@@ -1,67 +1,88 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How letters travel: over HTTP, or as files through an air gap. The bytes are the same."""
+"""How letters travel over HTTP; `batch` carries the same bytes as a file."""
 
 from __future__ import annotations
 
 import ipaddress
-import os
-import stat
-import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
+import ssl
+import time
 from urllib.parse import urlsplit
 
 import httpx
 
-from proofhouse.letters._errors import DeliveryFailed, LetterRefused, Malformed, TooLarge
-from proofhouse.letters._letter import Letter, Limits, parse_letter
+from proofhouse.letters._errors import DeliveryFailed
 
 MEDIA_TYPE = "application/vnd.proofhouse.letter+json"
 """Content type of a letter and of the acknowledgement that answers it."""
 
-FILE_SUFFIX = ".letter.json"
-
 _ANSWER_BYTES = 1 << 20
 _RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
+_KEEP_S = 1.0
+"""Kept connections are closed sooner than a house's web server closes them, so that none dies under a letter."""
 
 
-def deliver_http(url: str, letter: bytes, timeout_s: float = 30.0) -> bytes:
-    """Post a letter to another house; returns its acknowledgement, which the caller opens like any letter.
+class HttpDelivery:
+    """The one way out over HTTP: a client that keeps its connections and goes only where it is told.
 
-    Redirects are not followed and proxies from the environment are not used: a letter goes where its house
-    sends it.
+    Redirects are not followed and proxies from the environment are not used: a letter goes where its house sends it.
+    Certificates are verified. Answers come uncompressed, and their size and the whole time are limited. One object
+    serves all threads of a process.
 
     Args:
-        url: Where the other house takes letters; plain `http` only on this machine.
-        letter: The letter's bytes.
-        timeout_s: Seconds for connecting, and for each read and write.
-
-    Raises:
-        DeliveryFailed: It did not arrive, or the answer is no acknowledgement; `retryable` says whether to
-            try again.
+        connect_s: Seconds for a connection.
+        total_s: Seconds for the whole exchange, and for each step of it.
+        tls: Certificates to trust, in place of the system's.
     """
-    _check_address(url)
-    try:
-        with (
-            httpx.Client(timeout=timeout_s, follow_redirects=False, trust_env=False) as client,
-            client.stream(
-                "POST", url, content=letter, headers={"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE}
-            ) as response,
-        ):
-            answer = _read_capped(response, url)
-    except httpx.HTTPError as error:
-        raise DeliveryFailed(f"{url}: {type(error).__name__}: {error}", retryable=True) from error
-    except httpx.InvalidURL as error:
-        raise DeliveryFailed(f"{url}: not an address: {error}", retryable=False) from error
-    if response.status_code != 200:
-        said = answer[:300].decode(errors="replace")
-        raise DeliveryFailed(
-            f"{url} answered {response.status_code}: {said!r}",
-            retryable=response.status_code in _RETRYABLE,
-            status=response.status_code,
+
+    def __init__(
+        self, *, connect_s: float = 5.0, total_s: float = 30.0, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._total_s = total_s
+        self._client = httpx.Client(
+            timeout=httpx.Timeout(total_s, connect=min(connect_s, total_s)),
+            follow_redirects=False,
+            trust_env=False,
+            verify=True if tls is None else tls,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=_KEEP_S),
+            headers={"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE, "Accept-Encoding": "identity"},
         )
-    return answer
+
+    def deliver(self, url: str, letter: bytes) -> bytes:
+        """Post a letter to another house; returns its acknowledgement, which the caller opens like any letter.
+
+        Args:
+            url: Where the other house takes letters; plain `http` only on this machine.
+            letter: The letter's bytes.
+
+        Raises:
+            DeliveryFailed: It did not arrive, or the answer is no acknowledgement; `retryable` says whether to
+                try again.
+        """
+        _check_address(url)
+        ends_at = time.monotonic() + self._total_s
+        try:
+            with self._client.stream("POST", url, content=letter) as response:
+                answer = _read_capped(response, url, ends_at)
+        except (httpx.TimeoutException, httpx.ConnectError) as error:
+            raise DeliveryFailed(
+                f"{url}: {type(error).__name__}: {error}", retryable=True, reached=False
+            ) from error
+        except httpx.HTTPError as error:
+            raise DeliveryFailed(f"{url}: {type(error).__name__}: {error}", retryable=True) from error
+        except httpx.InvalidURL as error:
+            raise DeliveryFailed(f"{url}: not an address: {error}", retryable=False) from error
+        if response.status_code != 200:
+            said = answer[:300].decode(errors="replace")
+            raise DeliveryFailed(
+                f"{url} answered {response.status_code}: {said!r}",
+                retryable=response.status_code in _RETRYABLE,
+                status=response.status_code,
+            )
+        return answer
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
 
 def _check_address(url: str) -> None:
@@ -84,9 +105,9 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _read_capped(response: httpx.Response, url: str) -> bytes:
+def _read_capped(response: httpx.Response, url: str, ends_at: float) -> bytes:
     answer = bytearray()
-    for chunk in response.iter_bytes(65536):
+    for chunk in response.iter_raw():
         answer += chunk
         if len(answer) > _ANSWER_BYTES:
             raise DeliveryFailed(
@@ -94,79 +115,6 @@ def _read_capped(response: httpx.Response, url: str) -> bytes:
                 retryable=False,
                 status=response.status_code,
             )
+        if time.monotonic() > ends_at:
+            raise DeliveryFailed(f"{url} did not end its answer in time", retryable=True, reached=False)
     return bytes(answer)
-
-
-def write_letters(folder: Path, letters: Iterable[Letter]) -> list[Path]:
-    """Write letters as files `<letter id>.letter.json`, each complete or not there at all.
-
-    A letter that already lies there is left as it is.
-
-    Returns:
-        The paths, in the order of the letters.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    return [_write(folder / f"{letter.id}{FILE_SUFFIX}", letter.data) for letter in letters]
-
-
-def _write(path: Path, content: bytes) -> Path:
-    if path.exists():
-        return path
-    descriptor, partial = tempfile.mkstemp(prefix=".partial-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-    return path
-
-
-@dataclass(frozen=True)
-class Carried:
-    """What a folder held.
-
-    Attributes:
-        letters: The bytes of each letter file, ordered by file name; not verified yet.
-        refused: Files that are no letters or do not bear their letter's name, with the reason.
-    """
-
-    letters: tuple[bytes, ...]
-    refused: tuple[tuple[Path, LetterRefused], ...]
-
-
-def read_letters(folder: Path, limits: Limits = Limits()) -> Carried:  # noqa: B008 - frozen, safe to share
-    """Read all letter files of a folder; one broken file does not keep the others out.
-
-    Raises:
-        OSError: The folder or a file cannot be read.
-    """
-    letters: list[bytes] = []
-    refused: list[tuple[Path, LetterRefused]] = []
-    for path in sorted(folder.glob(f"*{FILE_SUFFIX}")):
-        try:
-            letters.append(_read(path, limits))
-        except LetterRefused as error:
-            refused.append((path, error))
-    return Carried(tuple(letters), tuple(refused))
-
-
-def _read(path: Path, limits: Limits) -> bytes:
-    if not stat.S_ISREG(path.lstat().st_mode):
-        raise Malformed(f"{path.name} is not a regular file")
-    with path.open("rb") as file:
-        data = file.read(limits.letter_bytes + 1)
-    if len(data) > limits.letter_bytes:
-        raise TooLarge(f"{path.name} has more than {limits.letter_bytes} bytes")
-    letter = parse_letter(data, limits)
-    if path.name != f"{letter.id}{FILE_SUFFIX}":
-        raise Malformed(f"{path.name} holds the letter {letter.id}")
-    return data

@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "django_htmx",  # for the script that it vendors
     "proofhouse.server.engine",
     "proofhouse.server.accounts",
+    "proofhouse.server.correspondence",
     "proofhouse.server.exams",
     "proofhouse.server.reviews",
     "proofhouse.server.cases",

@@ -12,6 +12,7 @@ from proofhouse.server.releases.views import receive_acknowledgement
 urlpatterns = [
     path("", include("proofhouse.server.web.urls")),
     path("", include("proofhouse.server.accounts.urls")),
+    path("", include("proofhouse.server.correspondence.urls")),
     path("reviews/", include("proofhouse.server.reviews.urls")),
     path("cases/", include("proofhouse.server.cases.urls")),
     path("advisories/", include("proofhouse.server.advisories.urls")),

@@ -21,8 +21,11 @@ class Permission(StrEnum):
     CASES_CASE_COORDINATE = "cases:case:coordinate"
     CASES_REPORT_SEND = "cases:report:send"
     EXAMS_STATEMENT_ACCEPT = "exams:statement:accept"
+    HOUSE_CHECKPOINT_TELL = "house:checkpoint:tell"
     HOUSE_JOB_CANCEL = "house:job:cancel"
     HOUSE_JOB_REQUEUE = "house:job:requeue"
+    HOUSE_LETTER_CARRY = "house:letter:carry"
+    HOUSE_LETTER_SETTLE = "house:letter:settle"
     HOUSE_PEER_INTRODUCE = "house:peer:introduce"
     MEMBERS_SBOM_MATCH = "members:sbom:match"
     MEMBERS_SBOM_SEND = "members:sbom:send"
@@ -133,8 +136,11 @@ _OF_DESKS: dict[Role, frozenset[Permission]] = {
         {
             Permission.ACCOUNTS_GRANT_GIVE,
             Permission.ACCOUNTS_RECUSAL_LIFT,
+            Permission.HOUSE_CHECKPOINT_TELL,
             Permission.HOUSE_JOB_CANCEL,
             Permission.HOUSE_JOB_REQUEUE,
+            Permission.HOUSE_LETTER_CARRY,
+            Permission.HOUSE_LETTER_SETTLE,
             Permission.HOUSE_PEER_INTRODUCE,
         }
     ),

@@ -53,16 +53,39 @@ class DoneAct(models.Model):
 
 
 class Peer(models.Model):
-    """Another house, and the keys by which we know it."""
+    """Another house, the keys by which we know it, and the way that letters take to it.
+
+    An organisation that works at a desk of this house is written to in the same way; its letters wait here until one of
+    its people opens them.
+    """
+
+    class Transport(models.TextChoices):
+        """How letters travel to the house."""
+
+        FILE = "file"
+        HOSTED = "hosted"
+        HTTPS = "https"
 
     name = models.SlugField(primary_key=True, max_length=31)
     title = models.CharField(max_length=120)
-    address = models.URLField(max_length=200)
+    address = models.URLField(max_length=200, blank=True)
+    transport = models.CharField(max_length=6, choices=Transport.choices, default=Transport.HTTPS)
+    organisation = models.OneToOneField("accounts.Organisation", null=True, on_delete=models.PROTECT)
     introductions = models.JSONField(default=list)
     log_key = models.TextField(blank=True)
+    unreached = models.PositiveIntegerField(default=0)
+    retry_at = models.DateTimeField(null=True)
+    problem = models.CharField(max_length=300, blank=True)
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(transport="hosted", organisation__isnull=False)
+                | models.Q(organisation__isnull=True) & ~models.Q(transport="hosted"),
+                name="hosted_means_an_organisation",
+            )
+        ]
 
 
 class Thread(models.Model):
@@ -79,7 +102,10 @@ class Thread(models.Model):
 
 
 class Letter(models.Model):
-    """One signed statement, sent or received; the envelope is kept byte for byte."""
+    """One signed statement, sent or received; the envelope is kept byte for byte.
+
+    `head` is its sender's chain head in the thread after it (`docs/spec/letter.md` §5), empty while the letter waits.
+    """
 
     class Direction(models.TextChoices):
         """Seen from this house."""
@@ -92,6 +118,7 @@ class Letter(models.Model):
 
         QUEUED = "queued"
         ACKNOWLEDGED = "acknowledged"
+        ABANDONED = "abandoned"
         DEAD = "dead"
         HELD = "held"
         RECEIVED = "received"
@@ -101,11 +128,14 @@ class Letter(models.Model):
     thread = models.ForeignKey(Thread, on_delete=models.PROTECT, related_name="letters")
     type = models.CharField(max_length=48)
     sequence = models.PositiveIntegerField()
+    in_reply_to = models.CharField(max_length=64, blank=True)
+    head = models.CharField(max_length=64, blank=True)
     body = models.JSONField()
     envelope = models.BinaryField()
     state = models.CharField(max_length=12, choices=State.choices)
     waits_for = models.ForeignKey(LedgerEntry, null=True, on_delete=models.PROTECT)
     attempts = models.PositiveIntegerField(default=0)
+    queued_at = models.DateTimeField(null=True)
     retry_at = models.DateTimeField(null=True)
     problem = models.CharField(max_length=300, blank=True)
     written_at = models.DateTimeField()
@@ -114,6 +144,7 @@ class Letter(models.Model):
 
     class Meta:
         ordering = ["written_at", "sequence"]
+        indexes = [models.Index(fields=["state", "thread"])]
         constraints = [
             models.UniqueConstraint(
                 fields=["thread", "direction", "sequence"], name="one_letter_per_place_in_a_thread"

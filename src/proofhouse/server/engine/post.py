@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The house's letters: written inside acts, delivered after their receipts, answered by handlers.
+"""The house's letters: written inside acts, answered by handlers. `delivery` carries them.
 
 A letter is sealed in the transaction of the act that writes it, and waits for the act's last ledger entry. What arrives
 is verified, stored and answered in one transaction as well; the acknowledgement goes back only after the commit. The
@@ -8,28 +8,21 @@ rules of order and replay are those of `proofhouse.letters.Thread`.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Self
 from uuid import UUID
 
-from django.db.models import Q
-
 from proofhouse import letters
-from proofhouse.letters import DeliveryFailed, Introduction, Introductions
+from proofhouse.letters import Introduction, Introductions
 from proofhouse.server.engine.acts import ActError, one_transaction, running
+from proofhouse.server.engine.blobs import put_blob
 from proofhouse.server.engine.clock import now
 from proofhouse.server.engine.keys import signer
-from proofhouse.server.engine.models import Letter, Peer, Thread
+from proofhouse.server.engine.models import LedgerEntry, Letter, Peer, Thread
+from proofhouse.server.engine.order import order_of
+from proofhouse.server.engine.record import record
 from proofhouse.server.house import this_house
-
-logger = logging.getLogger(__name__)
-
-FIRST_RETRY = timedelta(seconds=1)
-LAST_ATTEMPT = 12
-"""A letter that failed so often (over an hour with doubling pauses) is dead until a person looks at it."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +47,11 @@ class Received:
     @classmethod
     def reopen(cls, row: Letter) -> Self:
         """Read a stored letter again; it was verified when it arrived."""
-        letter = letters.parse_letter(bytes(row.envelope))
+        return cls.of(row, letters.parse_letter(bytes(row.envelope)))
+
+    @classmethod
+    def of(cls, row: Letter, letter: letters.Letter) -> Self:
+        """What a verified letter says, beside its row."""
         return cls(
             row,
             row.thread,
@@ -105,36 +102,34 @@ def send(
 
     Raises:
         LetterRefused: The body does not fit its type; the message names the field.
+        ActError: A letter of this thread was abandoned, so that the other house would hold all that follow.
     """
     current = running()
-    sequence = thread.letters.filter(direction=Letter.Direction.SENT).count() + 1
-    written_at = now()
+    if thread.letters.filter(state=Letter.State.ABANDONED).exists():
+        raise ActError(
+            f"a letter of this thread with {thread.peer_id} was abandoned; write in a new thread",
+            "thread_abandoned",
+        )
+    order = order_of(thread)
     checkpoint = this_house().ledger / "checkpoint"
     sealed = letters.seal(
         letter_type,
         body,
         sender=this_house().name,
-        recipient=thread.peer.name,
+        recipient=thread.peer_id,
         thread=str(thread.id),
-        sequence=sequence,
+        sequence=order.next_sequence(this_house().name),
         signer=signer("letters"),
-        now=written_at,
+        now=now(),
         in_reply_to=in_reply_to.digest if in_reply_to else None,
         enclosures=[letters.Enclosure.of(each.name, each.content, each.media_type) for each in enclosures],
         ledger_checkpoint=checkpoint.read_text(encoding="utf-8") if checkpoint.exists() else None,
     )
-    letter = Letter.objects.create(
-        digest=sealed.id,
-        direction=Letter.Direction.SENT,
-        thread=thread,
-        type=letter_type,
-        sequence=sequence,
-        body=dict(body),
-        envelope=sealed.data,
-        state=Letter.State.QUEUED,
-        waits_for=current.entries[-1] if current.entries else None,
-        written_at=written_at,
-    )
+    order.apply(sealed)
+    letter = Letter.objects.get(digest=sealed.id)
+    if current.entries:
+        letter.waits_for = current.entries[-1]
+        letter.save(update_fields=["waits_for"])
     current.letters.append(letter)
     return letter
 
@@ -151,25 +146,78 @@ def receive(data: bytes) -> bytes:
 
     Raises:
         LetterRefused: It is not one that this house takes; nothing was stored.
+        ThreadRefused: Its thread cannot take it; two letters with one number are kept as evidence.
         Exception: The handler could not follow it; nothing was stored and the sender may try again.
     """
     letter = letters.open_letter(data, introductions(), this_house().name, now=now())
     if not letter.spec.sequenced:
         raise letters.LetterRefused(f"an {letter.type} comes as the answer to a letter, not on its own")
-    with one_transaction(f"letter {letter.type}"):
-        thread = _thread_of(letter)
-        order = _order_of(thread)
-        applied = order.apply(letter)
-        if not Letter.objects.filter(digest=letter.id).exists():
-            _store(thread, letter, Letter.State.HELD)
-        for ready in applied.letters:
-            row = Letter.objects.select_related("thread__peer").get(digest=ready.id)
-            row.state = Letter.State.RECEIVED
-            row.save(update_fields=["state"])
-            handler = _HANDLERS.get(ready.type)
-            if handler is not None:
-                handler(Received.reopen(row))
-    return letters.acknowledge(letter, signer("letters"), now(), thread=order, outcome=applied.outcome).data
+    try:
+        with one_transaction(f"letter {letter.type}"):
+            order, outcome = take(letter)
+    except letters.Conflict as conflict:
+        _keep_evidence(letter, conflict)
+        raise
+    return letters.acknowledge(letter, signer("letters"), now(), thread=order, outcome=outcome).data
+
+
+def take_acknowledgement(data: bytes, digest: str | None = None) -> str:
+    """Verify an acknowledgement, and note it on the letter that it names; within a transaction.
+
+    Args:
+        data: The bytes as they came.
+        digest: The letter that they answer, where that is known.
+
+    Returns:
+        The digest of the letter that is acknowledged now.
+
+    Raises:
+        LetterRefused: It is not one that this house takes.
+        ThreadRefused: It acknowledges what was never sent, or shows that the other house holds another thread.
+    """
+    acknowledgement = letters.open_letter(data, introductions(), this_house().name, now=now())
+    if acknowledgement.spec.sequenced:
+        raise letters.UnknownReply(f"a letter of type {acknowledgement.type} acknowledges nothing")
+    named: str = acknowledgement.body["letter_sha256"]
+    if digest not in (None, named):
+        raise letters.UnknownReply(f"{acknowledgement.sender} did not acknowledge this letter")
+    thread = Thread.objects.filter(id=UUID(acknowledgement.thread), peer=acknowledgement.sender).first()
+    if thread is None:
+        raise letters.WrongThread(f"no thread {acknowledgement.thread} with {acknowledgement.sender}")
+    order_of(thread).apply(acknowledgement)
+    return named
+
+
+def take(letter: letters.Letter) -> tuple[letters.Thread, letters.Outcome]:
+    """Give a verified letter its place in its thread, and answer what can be answered now; within a transaction."""
+    order = order_of(_thread_of(letter))
+    applied = order.apply(letter)
+    for ready in applied.letters:
+        row = Letter.objects.select_related("thread__peer").get(digest=ready.id)
+        handler = _HANDLERS.get(row.type)
+        if handler is not None:
+            handler(Received.of(row, letter) if ready.id == letter.id else Received.reopen(row))
+    return order, applied.outcome
+
+
+def _keep_evidence(letter: letters.Letter, conflict: letters.Conflict) -> None:
+    """Keep a letter that contradicts another of the same house; both were signed, and the ledger says so once."""
+    digest = put_blob(letter.data)
+    with one_transaction("letter conflict"):
+        case = f"letter:{letter.id[:32]}"
+        if not LedgerEntry.objects.filter(kind="letter.conflict", case=case).exists():
+            record(
+                "letter.conflict",
+                case,
+                {
+                    "thread": letter.thread,
+                    "sequence": letter.sequence,
+                    "from": letter.sender,
+                    "letter": letter.id,
+                    "envelope_sha256": digest,
+                    "problem": str(conflict),
+                },
+            )
 
 
 def _thread_of(letter: letters.Letter) -> Thread:
@@ -181,60 +229,3 @@ def _thread_of(letter: letters.Letter) -> Thread:
     if thread.peer_id != peer.name:
         raise letters.WrongThread(f"thread {letter.thread} is not with {letter.sender}")
     return thread
-
-
-def _order_of(thread: Thread) -> letters.Thread:
-    order = letters.Thread(str(thread.id), [this_house().name, thread.peer_id])
-    for envelope in thread.letters.values_list("envelope", flat=True):
-        order.apply(letters.parse_letter(bytes(envelope)))
-    return order
-
-
-def _store(thread: Thread, letter: letters.Letter, state: Letter.State) -> None:
-    Letter.objects.create(
-        digest=letter.id,
-        direction=Letter.Direction.RECEIVED,
-        thread=thread,
-        type=letter.type,
-        sequence=letter.sequence,
-        body=dict(letter.body),
-        envelope=letter.data,
-        state=state,
-        written_at=letter.sent_at,
-    )
-
-
-def deliver_queued() -> None:
-    """Try to deliver each letter whose receipts are there and whose pause is over."""
-    ready = Letter.objects.filter(
-        Q(waits_for=None) | ~Q(waits_for__receipt=""),
-        Q(retry_at=None) | Q(retry_at__lte=now()),
-        state=Letter.State.QUEUED,
-    ).select_related("thread__peer")
-    for row in ready:
-        _deliver(row)
-
-
-def _deliver(row: Letter) -> None:
-    peer = row.thread.peer
-    try:
-        answer = letters.deliver_http(f"{peer.address}/letters/", bytes(row.envelope))
-        acknowledgement = letters.open_letter(answer, introductions(), this_house().name, now=now())
-        if acknowledgement.body.get("letter_sha256") != row.digest:
-            raise letters.UnknownReply(f"{peer.name} did not acknowledge this letter")
-        _order_of(row.thread).apply(acknowledgement)
-    except letters.LetterError as failed:
-        row.attempts += 1
-        row.problem = str(failed)[:300]
-        row.retry_at = now() + FIRST_RETRY * 2 ** (row.attempts - 1)
-        final = isinstance(failed, DeliveryFailed) and not failed.retryable
-        if final or row.attempts >= LAST_ATTEMPT:
-            row.state = Letter.State.DEAD
-            logger.error("letter %s to %s is dead: %s", row.type, peer.name, failed)
-        row.save(update_fields=["attempts", "problem", "retry_at", "state"])
-        return
-    row.state = Letter.State.ACKNOWLEDGED
-    row.acknowledged_at = now()
-    row.acknowledgement = answer
-    row.problem = ""
-    row.save(update_fields=["state", "acknowledged_at", "acknowledgement", "problem"])

@@ -29,6 +29,24 @@ def jobs_of_the_house_or_ones_own(person: Person) -> Q | None:
     return Q() if Role.STEWARD in person.roles else Q(asked_by=person)
 
 
+@rule(Thread)
+def threads_of_their_organisation(person: Person) -> Q | None:
+    """People of an organisation without a house see its correspondence with this house, and no other."""
+    theirs = list(person.organisations)
+    return Q(peer__organisation__in=theirs) if theirs else None
+
+
+@rule(Letter)
+def letters_of_their_organisation(person: Person) -> Q | None:
+    """... and its letters: those that it wrote, and those to it whose acts have their receipts (design rule 3)."""
+    theirs = list(person.organisations)
+    if not theirs:
+        return None
+    return Q(thread__peer__organisation__in=theirs) & (
+        Q(direction=Letter.Direction.RECEIVED) | Q(waits_for=None) | ~Q(waits_for__receipt="")
+    )
+
+
 @rule(LedgerEntry)
 def entries_but_own_affairs(person: Person) -> Q | None:
     """Whoever works here sees the ledger, without what the obligations desk keeps to itself."""

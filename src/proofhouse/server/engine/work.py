@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The house's standing work: fire what is due, give ledger entries their receipts, let the letters that waited go out.
 
-One thread of the house process does it, woken by each act and otherwise twice a second. Everything it does starts from
-rows, so a killed house goes on where it stood. What takes longer than a moment is a job (`engine.jobs`), and the house
-process is a worker too.
+One thread of the house process does it, woken by each act and otherwise twice a second; another delivers letters, so
+that a slow house elsewhere delays no receipt here. Everything they do starts from rows, so a killed house goes on where
+it stood. What takes longer than a moment is a job (`engine.jobs`), and the house process is a worker too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from django.db import close_old_connections
 
-from proofhouse.server.engine import acts, blobs, deadlines, effects, mark, post, record, search
+from proofhouse.server.engine import acts, blobs, deadlines, delivery, effects, mark, record, search
 from proofhouse.server.engine.jobs.rules import Queue, limits_from
 from proofhouse.server.house import this_house
 
@@ -42,8 +42,14 @@ def each_hour(duty: Callable[[], None]) -> Callable[[], None]:
 
 
 def round_of_work() -> None:
-    """One round: what is due, receipts, what they bring into force, letters. Trouble in one part stops no other."""
-    _try_each([deadlines.sweep, record.collect_receipts, effects.bring_about, post.deliver_queued])
+    """One round with letters: what is due, receipts, what they bring into force, then one batch to each house."""
+    _duties()
+    _try_each([delivery.deliver_queued])
+
+
+def _duties() -> None:
+    """What is due, receipts, what they bring into force. Trouble in one part stops no other."""
+    _try_each([deadlines.sweep, record.collect_receipts, effects.bring_about])
 
 
 def tick() -> None:
@@ -75,7 +81,8 @@ def _work() -> None:
             minute_s = time.monotonic() + MINUTE_S
         _wake.wait(IDLE_S)
         _wake.clear()
-        round_of_work()
+        _duties()
+        delivery.wake()
         close_old_connections()
 
 
@@ -86,6 +93,7 @@ def start() -> None:
     """Start the standing work of this process, and its worker for jobs."""
     acts.after_commit(_wake.set)
     threading.Thread(target=_work, name="desk-work", daemon=True).start()
+    threading.Thread(target=delivery.keep_delivering, name="post", daemon=True).start()
     start_worker(queues_here())
 
 

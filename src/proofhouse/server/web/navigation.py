@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The navigation bar: which desks a person's roles open."""
+"""The navigation bar: which desks a person's roles open, and the desk of an organisation without a house."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ _PLACES: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("Members", "members:list", frozenset({Role.COORDINATOR, Role.OPERATOR})),
     ("Releases", "releases:list", frozenset({Role.COORDINATOR, Role.MAINTAINER, Role.OPERATOR})),
     ("Obligations", "obligations:list", frozenset({Role.COMPLIANCE, Role.DEVELOPER, Role.OPERATOR})),
+    ("Letters", "correspondence:list", frozenset(Role)),
     ("Register", "reviews:register", frozenset(Role)),
     ("Ledger", "oversight:ledger", frozenset(Role)),
     ("Work", "engine:work", frozenset({Role.COORDINATOR, Role.REVIEWER, Role.STEWARD})),
@@ -36,9 +37,11 @@ _PLACES: tuple[tuple[str, str, frozenset[Role]], ...] = (
 def entries_for(person: Person, path: str) -> tuple[Place, ...]:
     """The places that the roles of a person open, in fixed order."""
     roles = person.roles
+    open_to = [(title, name) for title, name, opens in _PLACES if roles & opens]
+    if person.organisations.exists():
+        open_to.append(("Your desk", "correspondence:desk"))
     return tuple(
         Place(title, address, path.startswith(address))
-        for title, name, opens in _PLACES
-        if roles & opens
+        for title, name in open_to
         for address in [reverse(name)]
     )
