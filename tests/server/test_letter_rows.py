@@ -72,7 +72,7 @@ def test_rows_and_process_agree_about_a_thread(thread: Thread) -> None:
 def test_letters_stored_before_this_version_get_the_same_heads(thread: Thread) -> None:
     before = list(Letter.objects.values_list("digest", "head", "in_reply_to"))
     Letter.objects.update(head="", in_reply_to="", queued_at=None)
-    import_module("proofhouse.server.engine.migrations.0007_letters_in_order").fill_in(apps, None)
+    import_module("proofhouse.server.engine.migrations.0008_letters_in_order").fill_in(apps, None)
     assert list(Letter.objects.values_list("digest", "head", "in_reply_to")) == before
     assert order_of(thread).digest == reference(thread).digest
     assert not Letter.objects.filter(direction="sent", queued_at=None).exists()

@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0004_case_files'),
-        ('engine', '0006_own_log'),
+        ('engine', '0007_search'),
     ]
 
     operations = [
