@@ -21,7 +21,7 @@ from proofhouse.server.house import Desk, House
 from proofhouse.server.obligations import models, queries, services
 from proofhouse.server.obligations.models import Evidence, EvidenceLink, Filing, Incident
 from proofhouse.server.obligations.own_law import TEN_QUESTIONS, law_book
-from server.makers import make_bridge_and_digest, make_person
+from server.makers import confirm, make_bridge_and_digest, make_person
 
 IL = "us-il-sb315-incident"
 OTHERS = [role for role in Role if role not in queries.OWN_SIDE]
@@ -235,12 +235,15 @@ def test_an_override_on_the_page_needs_another_person(
     clock = clock_of(incident, IL)
     address = reverse("obligations:clock-override", args=[clock.id])
     sent = {"due": "2027-01-07T12:00", "reason": "agreed"}
-    assert browser.post(address, sent).status_code == 302
+    asked = browser.post(address, sent)
+    assert asked["Location"].startswith("/confirm/click/?next="), "who confirmed nothing is asked first"
+    assert browser.post(asked["Location"])["Location"] == reverse("obligations:clock", args=[clock.id])
     again = browser.post(address, sent)
     assert again.status_code == 422
     assert "a second person must say the same" in again.content.decode()
     second = Client()
     second.force_login(developer)
+    confirm(second)
     shown = second.post(address, sent, follow=True).content.decode()
     assert "computed: 2027-01-08 20:00" in shown
 

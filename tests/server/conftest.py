@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from pytest_django import Settings
 
 from proofhouse.attest import Signer
@@ -45,6 +46,7 @@ def house(tmp_path: Path, settings: Settings) -> Iterator[House]:
     inspection.parent.mkdir(mode=0o700)
     inspection.write_bytes(bytes(range(32)))
     settings.HOUSE = made
+    cache.clear()  # it counts attempts to sign in
     keys.signer.cache_clear()
     record.open_log.cache_clear()
     port.use(Eager())

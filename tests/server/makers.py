@@ -8,8 +8,11 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import time
 from typing import Any
 from uuid import UUID, uuid4
+
+from django.test import Client
 
 from proofhouse.attest import Signer, sha256_hex
 from proofhouse.law import FactSet, assessment_record
@@ -17,7 +20,15 @@ from proofhouse.ledger import leaf
 from proofhouse.letters import LETTER_TYPES, Enclosure, Introduction, Letter, seal
 from proofhouse.server.accounts.files import CaseFile, GateOpening, Grant, Recusal
 from proofhouse.server.accounts.marks import Mark
-from proofhouse.server.accounts.models import Membership, Organisation, Person
+from proofhouse.server.accounts.minting import Kind, mint
+from proofhouse.server.accounts.models import (
+    BreakGlass,
+    Invitation,
+    MachineToken,
+    Membership,
+    Organisation,
+    Person,
+)
 from proofhouse.server.accounts.permissions import ROLE_PERMISSIONS, Permission, Role
 from proofhouse.server.advisories.models import Advisory
 from proofhouse.server.cases.models import Case, Patch, Report, ValidationRun
@@ -35,7 +46,7 @@ from proofhouse.server.obligations.answers import foot
 from proofhouse.server.obligations.own_law import law_book
 from proofhouse.server.obligations.rules import MOMENTS, NARRATIVE
 from proofhouse.server.oversight.models import Export
-from proofhouse.server.releases.models import Acknowledgement, Agent, Release, ReleaseKey
+from proofhouse.server.releases.models import Acknowledgement, Agent, Enrolment, Release, ReleaseKey
 from proofhouse.server.reviews.models import Agreement, Determination, Inquiry, RegisterEntry, Window
 from proofhouse.server.reviews.rules import Basis, InquiryState, Label
 
@@ -64,6 +75,67 @@ def make_person(*roles: Role, active: bool = True, organisation: Organisation | 
         [Membership(person=person, organisation=where, role=role) for role in roles]
     )
     return person
+
+
+def confirm(client: Client) -> None:
+    """Have the person of a test client confirm that it is them, as a click in a demonstration house does."""
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "click", "at": time(), "reauthenticated": True}]
+    session["account_authentication_methods_user"] = session["_auth_user_id"]
+    session.save()
+
+
+def make_invitation(email: str = "new@office.example", *roles: Role, **fields: Any) -> tuple[str, Invitation]:
+    """An open invitation, with the secret of its link."""
+    secret = mint(Kind.INVITATION)
+    made = Invitation.objects.create(
+        **{
+            "secret_sha256": secret.sha256,
+            "email": email,
+            "name": "New Person",
+            "organisation": make_organisation(own=True),
+            "roles": list(roles or (Role.REVIEWER,)),
+            "entry": make_entry("person.invite", "person:1"),
+            "invited_at": now(),
+            "expires_at": now() + timedelta(days=7),
+            **fields,
+        }
+    )
+    return secret.text, made
+
+
+def make_token(person: Person, *scopes: str, **fields: Any) -> tuple[str, MachineToken]:
+    """A machine's token, with its secret."""
+    secret = mint(Kind.TOKEN)
+    made = MachineToken.objects.create(
+        **{
+            "secret_sha256": secret.sha256,
+            "name": "A machine",
+            "organisation": make_organisation(own=True),
+            "person": person,
+            "scopes": list(scopes or ("api:read",)),
+            "entry": make_entry("token.make", "token:1"),
+            "made_at": now(),
+            "expires_at": now() + timedelta(days=90),
+            **fields,
+        }
+    )
+    return secret.text, made
+
+
+def make_emergency(person: Person, role: Role = Role.REVIEWER, **fields: Any) -> BreakGlass:
+    """A role that was lent for an hour."""
+    return BreakGlass.objects.create(
+        **{
+            "person": person,
+            "role": role,
+            "reason": "The office burns.",
+            "entry": make_entry("break-glass.use", "break-glass:1"),
+            "began_at": now(),
+            "ends_at": now() + timedelta(hours=1),
+            **fields,
+        }
+    )
 
 
 def make_holder(permission: Permission) -> Person:
@@ -309,6 +381,28 @@ class World:
     release: Release
     own: OwnDesk
     job: engine.Job
+    accounts: Accounts
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """One row of every model of the steward's desk."""
+
+    person: Person
+    invitation: Invitation
+    invited: str
+    token: MachineToken
+    emergency: BreakGlass
+    broken: str
+
+
+def make_accounts() -> Accounts:
+    """Fill the tables of the steward's desk, as its acts leave them."""
+    person = make_person(Role.REVIEWER)
+    invited, invitation = make_invitation()
+    broken = mint(Kind.EMERGENCY)
+    emergency = make_emergency(person, secret_sha256=broken.sha256)
+    return Accounts(person, invitation, invited, make_token(person)[1], emergency, broken.text)
 
 
 @dataclass(frozen=True)
@@ -454,6 +548,10 @@ def make_world() -> World:
         received_at=now(),
     )
     Agent.objects.create(name="clinic-agent", member="clinic", public_key={}, enrolled_at=now())
+    Enrolment.objects.create(
+        agent="clinic-agent", secret_sha256="0" * 64, entry=make_entry("enrolment.make"), made_at=now(),
+        expires_at=now() + timedelta(days=1),
+    )  # fmt: skip
     ReleaseKey.objects.create(vendor=peer, public_key=[], told_at=now())
     Export.objects.create(peer=peer, sha256="7" * 64, entry=make_entry("export.make"), made_at=now())
     DoneAct.objects.create(key="demo/1", act="reviews.inquire", value=None)
@@ -482,7 +580,7 @@ def make_world() -> World:
         person=make_person(), model="cases.Case", row=str(case.id), case="case:elsewhere",
         mark=Mark.AMBER_STRICT, rules="desk of coordinator", day=now().date(), first_at=now(),
     )  # fmt: skip
-    return World(inquiry, case, advisory, notification, release, make_own_desk(), job)
+    return World(inquiry, case, advisory, notification, release, make_own_desk(), job, make_accounts())
 
 
 @dataclass

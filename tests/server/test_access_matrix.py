@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal.auth import TOTP
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, path
 
@@ -37,6 +38,8 @@ class Route:
     public: str = ""
     readers: frozenset[Role] = EVERYBODY
     methods: frozenset[str] = frozenset()
+    empty_handed: int = 200
+    """What a public address answers to a GET of somebody who has nothing that it asks for."""
 
 
 _POST = frozenset({"POST"})
@@ -44,14 +47,63 @@ _READ = frozenset({"GET", "HEAD"})
 _FORM = frozenset({"GET", "HEAD", "POST"})
 _HOSTED: frozenset[Role] = frozenset()
 """No role of this house opens the desk of an organisation without one; tests/server/test_hosted_desk.py walks it."""
+_STEWARD = frozenset({Role.STEWARD})
 _OWN = frozenset({Role.COMPLIANCE, Role.DEVELOPER, Role.OPERATOR})
 
 ROUTES: dict[str, Route] = {
     "": Route("/"),
     "search/": Route("/search/"),
     "style-guide/": Route("/style-guide/"),
-    "sign-in/": Route("/sign-in/", public="there is no other door", methods=frozenset({"GET", "POST"})),
+    "sign-in/": Route("/sign-in/", public="there is no other door", methods=_FORM),
+    "sign-in/passkey/": Route("/sign-in/passkey/", public="the passkey's answer is checked", methods=_FORM),
+    "sign-in/second-step/": Route(
+        "/sign-in/second-step/",
+        public="only after a right password; else back to the door",
+        methods=_FORM,
+        empty_handed=302,
+    ),
+    "sign-in/elsewhere/": Route(
+        "/sign-in/elsewhere/", public="leads to the provider, where the house has one", methods=_POST
+    ),
+    "sign-in/elsewhere/back/": Route(
+        "/sign-in/elsewhere/back/",
+        public="the provider's answer is checked, where the house has one",
+        methods=_READ,
+        empty_handed=404,
+    ),
     "sign-out/": Route("/sign-out/", methods=_POST),
+    "invitations/<str:secret>/": Route(
+        "/invitations/{accounts.invited}/", public="the secret in the link is the key", methods=_FORM
+    ),
+    "confirm/passkey/": Route("/confirm/passkey/", methods=_FORM),
+    "confirm/code/": Route("/confirm/code/", methods=_FORM),
+    "confirm/click/": Route("/confirm/click/", methods=_FORM),
+    "account/": Route("/account/"),
+    "account/passkeys/add/": Route("/account/passkeys/add/", methods=_FORM),
+    "account/passkeys/<int:pk>/remove/": Route("/account/passkeys/1/remove/", methods=_FORM),
+    "account/code/add/": Route("/account/code/add/", methods=_FORM),
+    "account/code/remove/": Route("/account/code/remove/", methods=_FORM),
+    "account/recovery-codes/": Route("/account/recovery-codes/", methods=_READ),
+    "account/recovery-codes/new/": Route("/account/recovery-codes/new/", methods=_FORM),
+    "account/password/": Route("/account/password/", methods=_FORM),
+    "account/sessions/<int:session>/end/": Route("/account/sessions/1/end/", methods=_POST),
+    "tokens/": Route("/tokens/", methods=_FORM),
+    "tokens/<uuid:token>/revoke/": Route("/tokens/{accounts.token.id}/revoke/", methods=_POST),
+    "people/": Route("/people/", readers=_STEWARD),
+    "people/invite/": Route("/people/invite/", methods=_FORM),
+    "people/invitations/<uuid:invitation>/withdraw/": Route(
+        "/people/invitations/{accounts.invitation.id}/withdraw/", methods=_POST
+    ),
+    "people/organisations/add/": Route("/people/organisations/add/", methods=_FORM),
+    "people/<uuid:person>/": Route("/people/{accounts.person.id}/", readers=_STEWARD),
+    "people/<uuid:person>/roles/give/": Route("/people/{accounts.person.id}/roles/give/", methods=_POST),
+    "people/<uuid:person>/roles/take/": Route("/people/{accounts.person.id}/roles/take/", methods=_POST),
+    "people/<uuid:person>/sessions/end/": Route("/people/{accounts.person.id}/sessions/end/", methods=_POST),
+    "people/<uuid:person>/stop/": Route("/people/{accounts.person.id}/stop/", methods=_POST),
+    "emergencies/": Route("/emergencies/", readers=frozenset({Role.INSPECTOR, Role.STEWARD})),
+    "emergencies/<str:secret>/enter/": Route(
+        "/emergencies/{accounts.broken}/enter/", public="the secret in the link is the key", methods=_FORM
+    ),
     "reviews/": Route("/reviews/"),
     "reviews/register/": Route("/reviews/register/"),
     "reviews/<uuid:inquiry>/": Route(
@@ -143,6 +195,9 @@ ROUTES: dict[str, Route] = {
         "/desk/new/meridian/inquiry/", readers=_HOSTED, methods=_FORM
     ),
     "letters/": Route("/letters/", public="the letter's own seal is checked", methods=_POST),
+    "enrolments/": Route(
+        "/enrolments/", public="the single-use code and a signature by the key are checked", methods=_POST
+    ),
     "acknowledgements/": Route(
         "/acknowledgements/", public="the enrolled agent's signature is checked", methods=_POST
     ),
@@ -228,7 +283,7 @@ def test_who_has_not_signed_in_is_sent_to_sign_in_unless_the_route_is_public(
         assert answer["Location"].startswith("/sign-in/?next=")
         assert not answer.content
     elif "GET" in ROUTES[route].methods:
-        assert answer.status_code == 200
+        assert answer.status_code == ROUTES[route].empty_handed
     else:
         assert answer.status_code == 405
 
@@ -278,7 +333,7 @@ def test_no_page_but_the_doors_takes_a_post_without_its_token(world: World) -> N
     client = Client(enforce_csrf_checks=True)
     client.force_login(make_person(*Role))
     for route, decided in ROUTES.items():
-        if route not in ("letters/", "acknowledgements/"):
+        if route not in ("letters/", "acknowledgements/", "enrolments/"):
             assert client.post(at(route, world)).status_code in (403, 405), route
         else:
             assert decided.methods == _POST
@@ -320,7 +375,7 @@ def test_a_real_house_offers_no_sign_in_by_click(house: House, settings: Any) ->
     settings.HOUSE = replace(house, demo=False)
     assert person.name not in Client().get("/sign-in/").content.decode()
     client = Client()
-    refused = client.post("/sign-in/", {"person": person.email})
+    refused = client.post("/sign-in/", {"person": person.email, "login": person.email, "password": "x"})
     assert refused.status_code == 200
     assert "do not belong together" in refused.content.decode()
     assert client.get("/reviews/").status_code == 302
@@ -335,11 +390,14 @@ def test_a_password_lets_only_its_person_in(house: House, settings: Any) -> None
     person.set_password("correct horse")
     person.save()
     client = Client()
-    assert client.post("/sign-in/", {"email": person.email, "password": "wrong"}).status_code == 200
+    assert client.post("/sign-in/", {"login": person.email, "password": "wrong"}).status_code == 200
     assert client.get("/").status_code == 302
-    assert client.post("/sign-in/", {"email": person.email, "password": "correct horse"}).status_code == 302
-    assert client.get("/").status_code == 200
-    assert client.post("/sign-out/").status_code == 302
+    right = client.post("/sign-in/", {"login": person.email, "password": "correct horse"})
+    assert right["Location"] == "/sign-in/", "a password alone is not enough"
+    assert client.get("/").status_code == 302
+    TOTP.activate(person, "A" * 32)
+    right = client.post("/sign-in/", {"login": person.email, "password": "correct horse"})
+    assert right["Location"] == "/sign-in/second-step/"
     assert client.get("/").status_code == 302
 
 

@@ -20,7 +20,7 @@ from proofhouse.server.engine.models import LedgerEntry, Letter, Thread
 from proofhouse.server.exams.models import ExamStatement, Seal
 from proofhouse.server.house import House
 from proofhouse.server.reviews.models import Determination
-from server.makers import World, make_person, make_world
+from server.makers import World, confirm, make_person, make_world
 from server.test_access_matrix import walk
 
 pytestmark = pytest.mark.django_db
@@ -275,6 +275,7 @@ def places(house: House) -> Places:
 def signed_in(*roles: Role) -> Client:
     client = Client(raise_request_exception=False)
     client.force_login(make_person(*roles))
+    confirm(client)
     return client
 
 

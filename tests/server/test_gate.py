@@ -22,16 +22,20 @@ EVERYBODY = frozenset(Role)
 REVIEW = frozenset({Role.AUTHORITY, Role.DEVELOPER, Role.REVIEWER})
 OFFICE = frozenset({Role.AUTHORITY, Role.REVIEWER})
 NOBODY: frozenset[Role] = frozenset()
+STEWARD = frozenset({Role.STEWARD})
 KEEPERS = frozenset({Role.INSPECTOR, Role.STEWARD})
 OWN = frozenset({Role.COMPLIANCE, Role.DEVELOPER, Role.OPERATOR})
 
 READERS: dict[str, frozenset[Role]] = {
+    "accounts.BreakGlass": KEEPERS,
     "accounts.CaseFile": EVERYBODY,
     "accounts.GateOpening": KEEPERS,
     "accounts.Grant": KEEPERS,
-    "accounts.Membership": NOBODY,
-    "accounts.Organisation": NOBODY,
-    "accounts.Person": NOBODY,
+    "accounts.Invitation": STEWARD,
+    "accounts.MachineToken": STEWARD,
+    "accounts.Membership": STEWARD,
+    "accounts.Organisation": STEWARD,
+    "accounts.Person": STEWARD,
     "accounts.Recusal": KEEPERS,
     "advisories.Advisory": frozenset({Role.COORDINATOR}),
     "cases.Case": frozenset({Role.COORDINATOR, Role.MAINTAINER}),
@@ -71,6 +75,7 @@ READERS: dict[str, frozenset[Role]] = {
     "oversight.Export": frozenset({Role.COORDINATOR, Role.INSPECTOR, Role.REVIEWER}),
     "releases.Acknowledgement": frozenset({Role.COMPLIANCE, Role.COORDINATOR, Role.OPERATOR}),
     "releases.Agent": NOBODY,
+    "releases.Enrolment": NOBODY,
     "releases.Release": frozenset({Role.COORDINATOR}),
     "releases.ReleaseKey": NOBODY,
     "reviews.Agreement": REVIEW,

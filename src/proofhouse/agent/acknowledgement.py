@@ -175,9 +175,9 @@ class Outbox:
         return problems
 
 
-def _opener() -> urllib.request.OpenerDirector:
-    """Follows no redirect: an acknowledgement names the member and goes where it was told, or nowhere."""
-    opener = urllib.request.OpenerDirector()
+def opener() -> urllib.request.OpenerDirector:
+    """Follows no redirect: what an agent sends names the member and goes where it was told, or nowhere."""
+    plain = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.HTTPHandler(),
@@ -185,13 +185,13 @@ def _opener() -> urllib.request.OpenerDirector:
         urllib.request.HTTPErrorProcessor(),
         urllib.request.HTTPDefaultErrorHandler(),
     ):
-        opener.add_handler(handler)
-    return opener
+        plain.add_handler(handler)
+    return plain
 
 
 def _post(url: str, content: bytes) -> None:
     request = urllib.request.Request(  # noqa: S310  # the configuration admits https, and http on loopback only
         url, data=content, headers={"Content-Type": "application/json"}, method="POST"
     )
-    with _opener().open(request, timeout=DELIVERY_TIMEOUT_S) as response:
+    with opener().open(request, timeout=DELIVERY_TIMEOUT_S) as response:
         response.read(MAX_ANSWER_BYTES)

@@ -6,11 +6,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import click
 
 from proofhouse.agent._agent import Agent
 from proofhouse.agent.config import AgentConfig, write_config
+from proofhouse.agent.enrolment import EnrolmentFailed
+from proofhouse.agent.enrolment import enrol as enrol_key
 from proofhouse.agent.report import AgentReport
 from proofhouse.attest import KeyProblem, Signer
 from proofhouse.distribution.errors import DistributionError
@@ -115,6 +118,21 @@ def init(  # one parameter for each setting of agent.toml
     else:
         click.echo(f"Agent of {member} is ready: {config_path}\nEnrol this key with the clearinghouse:")
         click.echo(json.dumps(signer.public.to_record()))
+
+
+@cli.command()
+@_CONFIG
+@click.option("--code", required=True, help="The code of the member's operator; it works once.")
+def enrol(config_path: Path, code: str) -> None:
+    """Enrol this agent's key with the member's house, at the address that takes its acknowledgements."""
+    try:
+        config = AgentConfig.load(config_path)
+        if config.acknowledge_url is None:
+            raise CouldNot(f"{config_path} names no [acknowledge] url; hand the key over by hand instead")
+        told = enrol_key(urljoin(config.acknowledge_url, "/enrolments/"), code, config.signer)
+    except (DistributionError, EnrolmentFailed, OSError) as error:
+        raise CouldNot(str(error)) from error
+    click.echo(f"{told['member']} knows this agent as {told['agent']}")
 
 
 @cli.command()

@@ -12,8 +12,10 @@ from typing import Any
 import click
 
 from proofhouse.cli import CouldNot
+from proofhouse.server.accounts.minting import Kind, link_of, mint
+from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.engine.wire import ControlError, request
-from proofhouse.server.house import Desk, HouseError, load_house
+from proofhouse.server.house import Desk, House, HouseError, load_house
 from proofhouse.server.process import run as run_house
 from proofhouse.server.process import work as run_worker
 
@@ -37,8 +39,9 @@ def open_(directory: Path, name: str, title: str, desks: tuple[str, ...], port: 
     from proofhouse.server.opening import NewPerson, open_house
 
     person, _, email = steward.rstrip(">").partition(" <")
+    secret = mint(Kind.INVITATION)
     try:
-        open_house(
+        house = open_house(
             directory,
             name=name,
             title=title,
@@ -46,10 +49,13 @@ def open_(directory: Path, name: str, title: str, desks: tuple[str, ...], port: 
             address=f"http://localhost:{port}",
             people=[NewPerson(email or person, person, ["steward"])],
             demo=False,
+            invitation=secret.text,
         )
     except HouseError as refused:
         raise CouldNot(str(refused)) from None
     click.echo(f"{directory} is the house {name}; start it with: proofhouse house run {directory}")
+    click.echo(f"Then {person} comes in by this link, once and within seven days:")
+    click.echo(link_of(house.address, secret.text, Kind.INVITATION))
 
 
 @cli.command()
@@ -177,3 +183,77 @@ def requeue_job(directory: Path, job: str, actor: str) -> None:
     """Try JOB of the running house in DIRECTORY again; steps that were done stay done."""
     _ask(directory, {"do": "engine.requeue_job", "actor": actor, "with": {"job": job}})
     click.echo(f"{job} is queued again")
+
+
+_ROLES = click.Choice([role.value for role in Role])
+_STEWARD = click.option("--steward", required=True, help="E-mail of the steward who does it.")
+
+
+@cli.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@_STEWARD
+@click.option("--email", required=True, help="Where the invitation goes.")
+@click.option("--name", required=True, help="The person's name.")
+@click.option("--role", "roles", multiple=True, type=_ROLES, help="May be repeated; none is a way back in.")
+@click.option("--organisation", default="", help="An organisation hosted here; the house's own if left out.")
+def invite(
+    directory: Path, steward: str, email: str, name: str, roles: tuple[str, ...], organisation: str
+) -> None:
+    """Invite somebody to the running house in DIRECTORY, and print the link, once."""
+    secret = mint(Kind.INVITATION)
+    told = {
+        "secret": secret.text,
+        "email": email,
+        "name": name,
+        "roles": list(roles),
+        "organisation": organisation,
+    }
+    house = _do(directory, "accounts.invite", steward, told)
+    click.echo(link_of(house.address, secret.text, Kind.INVITATION))
+
+
+@cli.command("break-glass")
+@click.argument("directory", type=click.Path(path_type=Path))
+@_STEWARD
+@click.option("--person", required=True, help="E-mail of who is to have the role.")
+@click.option("--role", required=True, type=_ROLES)
+@click.option("--reason", required=True, help="Every steward and inspector reads it.")
+@click.option(
+    "--minutes", default=60, show_default=True, type=click.IntRange(1, 480), help="It ends by itself."
+)
+@click.option(
+    "--session", is_flag=True, help="Print a link that opens one session, for who lost their passkey."
+)
+def break_glass(
+    directory: Path, steward: str, person: str, role: str, reason: str, minutes: int, session: bool
+) -> None:
+    """Lend somebody a role of the running house in DIRECTORY, for an emergency, on the record."""
+    secret = mint(Kind.EMERGENCY)
+    told = {
+        "person": person,
+        "role": role,
+        "reason": reason,
+        "minutes": minutes,
+        "secret": secret.text if session else "",
+    }
+    house = _do(directory, "accounts.break_glass", steward, told)
+    click.echo(f"{person} is {role} for {minutes} minutes; every steward and inspector is told", err=True)
+    if session:
+        click.echo(link_of(house.address, secret.text, Kind.EMERGENCY))
+
+
+@cli.command("enrol-agent")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--operator", required=True, help="E-mail of the operator who does it.")
+@click.option("--agent", required=True, help="What the agent is called.")
+def enrol_agent(directory: Path, operator: str, agent: str) -> None:
+    """Let an agent of the running house in DIRECTORY enrol its own key; print the code for it, which works once."""
+    secret = mint(Kind.ENROLMENT)
+    _do(directory, "releases.make_enrolment", operator, {"agent": agent, "secret": secret.text})
+    click.echo(secret.text)
+
+
+def _do(directory: Path, act: str, actor: str, told: dict[str, Any]) -> House:
+    """Have an act done by the running house; only the owner of its directory can."""
+    _ask(directory, {"do": act, "actor": actor, "with": told})
+    return load_house(directory)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 FORMAT = 1
 """The layout that this version writes; a house of another format is refused, never guessed at."""
@@ -35,6 +36,42 @@ class HouseError(Exception):
 
 
 @dataclass(frozen=True)
+class MailServer:
+    """`[mail]` of `house.toml`: the server that takes the house's e-mail; without it, e-mail stays in files.
+
+    Attributes:
+        host: Its name.
+        port: Its port.
+        sender: Address in the From line.
+        user: Name to sign in with, empty for none.
+        password_file: File in `keys/` with the password, empty for none.
+    """
+
+    host: str
+    port: int
+    sender: str
+    user: str = ""
+    password_file: str = ""
+
+
+@dataclass(frozen=True)
+class Provider:
+    """`[oidc]` of `house.toml`: the OpenID Connect provider whose accounts may open people here.
+
+    Attributes:
+        issuer: Its issuer identifier; https, or http on the loopback.
+        client_id: This house's name with it.
+        secret_file: File in `keys/` with the client secret.
+        title: What the button on the sign-in page says.
+    """
+
+    issuer: str
+    client_id: str
+    secret_file: str
+    title: str = "your organisation's account"
+
+
+@dataclass(frozen=True)
 class House:
     """One organisation's installation.
 
@@ -51,6 +88,8 @@ class House:
         web_workers: `workers` of `[web]` in `house.toml`: how many processes answer requests; one
             of them does the desk work.
         queue_limits: `[queues.NAME]` of `house.toml`: `per_worker` and `overall`, how many jobs run at once.
+        mail_server: `[mail]`, if there is one.
+        provider: `[oidc]`, if there is one.
     """
 
     directory: Path
@@ -63,6 +102,8 @@ class House:
     worker_queues: tuple[str, ...] | None = None
     web_workers: int = 1
     queue_limits: Mapping[str, Mapping[str, int]] = field(default_factory=dict, hash=False)
+    mail_server: MailServer | None = None
+    provider: Provider | None = None
 
     @property
     def database(self) -> Path:
@@ -93,6 +134,11 @@ class House:
     def keys(self) -> Path:
         """Key files by role; readable by the owner only."""
         return self.directory / "keys"
+
+    @property
+    def mail(self) -> Path:
+        """E-mail as files, where no server is named; readable by the owner only."""
+        return self.directory / "mail"
 
     @property
     def repositories(self) -> Path:
@@ -213,6 +259,8 @@ def load_house(directory: Path) -> House:
             worker_queues=tuple(fields["worker_queues"]) if "worker_queues" in fields else None,
             web_workers=_workers(fields.get("web", {}).get("workers", 1)),
             queue_limits=dict(fields.get("queues", {})),
+            mail_server=MailServer(**fields["mail"]) if "mail" in fields else None,
+            provider=_provider(fields["oidc"]) if "oidc" in fields else None,
         )
     except (KeyError, ValueError, TypeError) as error:
         raise HouseError(f"{file}: {type(error).__name__}: {error}") from None
@@ -222,6 +270,15 @@ def _workers(said: object) -> int:
     if not isinstance(said, int) or not 1 <= said <= 64:
         raise ValueError(f"web.workers: {said!r} is no number of processes from 1 to 64")
     return said
+
+
+def _provider(fields: dict[str, str]) -> Provider:
+    provider = Provider(**fields)
+    where = urlsplit(provider.issuer)
+    loopback = where.hostname in ("localhost", "127.0.0.1", "::1")
+    if where.scheme != "https" and not (where.scheme == "http" and loopback):
+        raise ValueError(f"oidc.issuer {provider.issuer}: https, or http on the loopback")
+    return provider
 
 
 def current_house() -> House | None:

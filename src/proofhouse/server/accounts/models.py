@@ -11,12 +11,14 @@ from django.db import models
 from proofhouse.server.accounts.files import CaseFile, GateOpening, Grant, Recusal
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.accounts.standing import standing_of
+from proofhouse.server.engine.clock import now
 from proofhouse.server.engine.ids import uuid7
+from proofhouse.server.engine.models import LedgerEntry
 from proofhouse.server.house import this_house
 
 __all__ = [
-    "CaseFile", "GateOpening", "Grant", "Membership", "Organisation", "Person", "PersonManager", "Recusal",
-    "own_organisation",
+    "BreakGlass", "CaseFile", "GateOpening", "Grant", "Invitation", "MachineToken", "Membership", "Organisation",
+    "Person", "PersonManager", "Recusal", "own_organisation",
 ]  # fmt: skip
 
 
@@ -71,7 +73,7 @@ class Person(AbstractBaseUser):
 
     @property
     def roles(self) -> frozenset[Role]:
-        """The roles that the person holds now in the organisation that runs this house."""
+        """The roles that the person holds now in the organisation that runs this house, in an emergency one more."""
         return standing_of(self).roles
 
     @property
@@ -80,12 +82,15 @@ class Person(AbstractBaseUser):
         return Organisation.objects.filter(own=False, memberships__person=self).distinct()
 
 
+ROLES = [(role.value, role.value) for role in Role]
+
+
 class Membership(models.Model):
     """One role of one person in one organisation."""
 
     person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="memberships")
     organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="memberships")
-    role = models.CharField(max_length=16, choices=[(role.value, role.value) for role in Role])
+    role = models.CharField(max_length=16, choices=ROLES)
 
     class Meta:
         constraints = [
@@ -93,3 +98,77 @@ class Membership(models.Model):
                 fields=["person", "organisation", "role"], name="one_membership_per_organisation_and_role"
             )
         ]
+
+
+class Invitation(models.Model):
+    """A steward's single-use way in for one person; only the digest of its secret is kept.
+
+    It names the id that the person has, or will have once it is taken up. For somebody who is here already it is the
+    way back in: whatever they signed in with before no longer counts once it is taken up.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    secret_sha256 = models.CharField(max_length=64, unique=True)
+    person_id = models.UUIDField(default=uuid7)
+    email = models.EmailField()
+    name = models.CharField(max_length=120)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="invitations")
+    roles = models.JSONField(default=list)
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="+")
+    invited_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True)
+    taken_up = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["-invited_at"]
+
+    @property
+    def open(self) -> bool:
+        """Whether it can still be taken up."""
+        return self.settled_at is None and self.expires_at > now()
+
+
+class MachineToken(models.Model):
+    """What a machine of an organisation signs in with at the API; only the digest of its secret is kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    secret_sha256 = models.CharField(max_length=64, unique=True)
+    name = models.CharField(max_length=80)
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="tokens")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="tokens")
+    scopes = models.JSONField()
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="+")
+    made_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-made_at"]
+
+    @property
+    def good(self) -> bool:
+        """Whether it still lets a machine in, as far as the token itself goes."""
+        return self.revoked_at is None and self.expires_at > now()
+
+
+class BreakGlass(models.Model):
+    """One emergency: a role that a person holds for a stated reason and a limited time.
+
+    `secret_sha256` is of a link that opens one session without a proof, for who has lost theirs; it is gone once used.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="emergencies")
+    role = models.CharField(max_length=16, choices=ROLES)
+    reason = models.CharField(max_length=300)
+    secret_sha256 = models.CharField(max_length=64, unique=True, null=True)
+    session_key = models.CharField(max_length=40, blank=True)
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="+")
+    began_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-began_at"]

@@ -10,9 +10,16 @@ class Permission(StrEnum):
     """What a person may be allowed to do. Reading is decided by the gate, not here."""
 
     ACCOUNTS_CASE_MARK = "accounts:case:mark"
+    ACCOUNTS_EMERGENCY_DECLARE = "accounts:emergency:declare"
     ACCOUNTS_GRANT_GIVE = "accounts:grant:give"
+    ACCOUNTS_MEMBERSHIP_CHANGE = "accounts:membership:change"
+    ACCOUNTS_ORGANISATION_ADD = "accounts:organisation:add"
+    ACCOUNTS_PERSON_INVITE = "accounts:person:invite"
+    ACCOUNTS_PERSON_STOP = "accounts:person:stop"
     ACCOUNTS_RECUSAL_DECLARE = "accounts:recusal:declare"
     ACCOUNTS_RECUSAL_LIFT = "accounts:recusal:lift"
+    ACCOUNTS_SESSION_END = "accounts:session:end"
+    ACCOUNTS_TOKEN_MAKE = "accounts:token:make"  # noqa: S105 - a name
     ADVISORIES_ADVISORY_PUBLISH = "advisories:advisory:publish"
     AUTHORITY_BANK_OPEN = "authority:bank:open"
     AUTHORITY_BANK_SEAL = "authority:bank:seal"
@@ -49,6 +56,28 @@ class Permission(StrEnum):
     REVIEWS_WINDOW_CLOSE = "reviews:window:close"
     REVIEWS_WINDOW_OPEN = "reviews:window:open"
 
+    @property
+    def needs_fresh(self) -> bool:
+        """Whether somebody at a page must have confirmed within the last minutes that it is still them."""
+        return self in _NEEDS_FRESH
+
+
+_NEEDS_FRESH = frozenset(
+    {
+        Permission.ACCOUNTS_MEMBERSHIP_CHANGE,
+        Permission.ACCOUNTS_PERSON_INVITE,
+        Permission.ACCOUNTS_PERSON_STOP,
+        Permission.ACCOUNTS_TOKEN_MAKE,
+        Permission.AUTHORITY_BANK_OPEN,
+        Permission.AUTHORITY_BANK_SEAL,
+        Permission.AUTHORITY_DETERMINATION_MAKE,
+        Permission.OBLIGATIONS_CLOCK_OVERRIDE,
+        Permission.RELEASES_PATCH_DIRECT,
+        Permission.RELEASES_PATCH_SIGN,
+    }
+)
+"""Acts that take two people or two houses, acts that open a door, and what cannot be taken back."""
+
 
 class Role(StrEnum):
     """What a person is in this house."""
@@ -77,8 +106,8 @@ _OWN_OBLIGATIONS = frozenset(
 )
 """What a developer, an operator and a compliance lead may each do at the desk of their own house."""
 
-_OF_EVERYBODY = frozenset({Permission.ACCOUNTS_RECUSAL_DECLARE})
-"""Whoever works here may stand back from a case."""
+_OF_EVERYBODY = frozenset({Permission.ACCOUNTS_RECUSAL_DECLARE, Permission.ACCOUNTS_TOKEN_MAKE})
+"""Whoever works here may stand back from a case, and lend a machine what they may do themselves."""
 
 _OF_CASES = frozenset({Permission.ACCOUNTS_CASE_MARK, Permission.ACCOUNTS_GRANT_GIVE})
 """Whoever runs cases says how narrow their circle is, and names people to them."""
@@ -134,8 +163,14 @@ _OF_DESKS: dict[Role, frozenset[Permission]] = {
     ),
     Role.STEWARD: frozenset(
         {
+            Permission.ACCOUNTS_EMERGENCY_DECLARE,
             Permission.ACCOUNTS_GRANT_GIVE,
+            Permission.ACCOUNTS_MEMBERSHIP_CHANGE,
+            Permission.ACCOUNTS_ORGANISATION_ADD,
+            Permission.ACCOUNTS_PERSON_INVITE,
+            Permission.ACCOUNTS_PERSON_STOP,
             Permission.ACCOUNTS_RECUSAL_LIFT,
+            Permission.ACCOUNTS_SESSION_END,
             Permission.HOUSE_CHECKPOINT_TELL,
             Permission.HOUSE_JOB_CANCEL,
             Permission.HOUSE_JOB_REQUEUE,

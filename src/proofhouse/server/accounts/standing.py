@@ -27,7 +27,7 @@ class Standing:
     """A person's roles, and which parts of the rules can matter to them at all.
 
     Attributes:
-        roles: Held in the organisation that runs this house.
+        roles: Held in the organisation that runs this house, and what was lent for an emergency.
         hosted: Organisations without a house for which the person works here.
         named: Whether a grant names the person; without one, no rule about grants is asked.
         recused: Whether the person stands back from any case.
@@ -75,12 +75,14 @@ def look_once(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[
 
 
 def _look_up(person: Person) -> Standing:
-    from proofhouse.server.accounts.models import Membership, Person
+    from proofhouse.server.accounts.models import BreakGlass, Membership, Person
 
     held = Membership.objects.filter(person=person).values_list(
         "role", "organisation_id", "organisation__own"
     )
     roles = {Role(role) for role, _, own in held if own}
+    lent = BreakGlass.objects.filter(person=person, ended_at=None, ends_at__gt=now())
+    roles |= {Role(role) for role in lent.values_list("role", flat=True)}
     hosted = {organisation for _, organisation, own in held if not own}
     found = Person.objects.filter(pk=person.pk).values_list(
         Exists(Grant.objects.filter(running_grants(now()), person=OuterRef("pk"))),

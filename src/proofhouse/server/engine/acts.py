@@ -137,9 +137,11 @@ def act(permission: Permission) -> Callable[[F], F]:
 
         @functools.wraps(function)
         def run(**arguments: Any) -> Any:
+            from proofhouse.server.accounts.freshness import require_fresh
             from proofhouse.server.accounts.gate import require
 
             require(arguments["actor"], permission)
+            require_fresh(permission)
             with one_transaction(name):
                 return function(**arguments)
 

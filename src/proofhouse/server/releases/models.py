@@ -56,6 +56,21 @@ class Agent(models.Model):
         ordering = ["name"]
 
 
+class Enrolment(models.Model):
+    """A single-use code by which an agent enrols its key itself; only its digest is kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    agent = models.CharField(max_length=120)
+    secret_sha256 = models.CharField(max_length=64, unique=True)
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="+")
+    made_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["made_at"]
+
+
 class ReleaseKey(models.Model):
     """Which TUF key a vendor signs with, as the clearinghouse was told; delegated to once its receipt is there."""
 

@@ -11,17 +11,20 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from proofhouse.agent.acknowledgement import ACKNOWLEDGEMENT_TYPE
+from proofhouse.agent.enrolment import enrolment_message
 from proofhouse.attest import (
     BadSignature,
     Envelope,
+    KeyProblem,
     MalformedEnvelope,
     MalformedStatement,
     PublicKey,
+    SignatureMismatch,
     verify_statement,
 )
 from proofhouse.distribution import (
@@ -43,20 +46,21 @@ from proofhouse.distribution.paths import group_of, vendor_role
 from proofhouse.distribution.rings import RINGS
 from proofhouse.ledger import Leaf, Receipt
 from proofhouse.server.accounts.gate import access
+from proofhouse.server.accounts.minting import Kind, digest_of
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission
 from proofhouse.server.advisories.models import Advisory
 from proofhouse.server.cases.models import Case
 from proofhouse.server.engine.acts import ActError, act, one_transaction
 from proofhouse.server.engine.blobs import get_blob, put_blob
-from proofhouse.server.engine.clock import now
+from proofhouse.server.engine.clock import now, wire
 from proofhouse.server.engine.effects import when_in_force
 from proofhouse.server.engine.models import LedgerEntry, Peer
 from proofhouse.server.engine.post import Enclosure, Received, on_letter, send, start_thread
 from proofhouse.server.engine.record import record
 from proofhouse.server.engine.work import each_hour
 from proofhouse.server.house import this_house
-from proofhouse.server.releases.models import Acknowledgement, Agent, Release, ReleaseKey
+from proofhouse.server.releases.models import Acknowledgement, Agent, Enrolment, Release, ReleaseKey
 
 AUDIENCE = "public"
 METADATA_NAME = "vendor-metadata.json"
@@ -343,6 +347,68 @@ def enrol_agent(*, actor: Person, name: str, public_key: dict[str, str]) -> Agen
     agent, _ = Agent.objects.update_or_create(
         name=name, defaults={"member": this_house().name, "public_key": public_key, "enrolled_at": now()}
     )
+    return agent
+
+
+ENROLMENT_LASTS = timedelta(hours=24)
+
+
+@act(Permission.RELEASES_AGENT_ENROL)
+def make_enrolment(*, actor: Person, agent: str, secret: str) -> Enrolment:
+    """Let an agent enrol its own key once, within a day, by a code that goes with it to its machine.
+
+    Args:
+        actor: An operator.
+        agent: Name of the agent, as answers are shown under.
+        secret: A new secret of the kind for enrolments.
+
+    Raises:
+        ActError: A field cannot be used; the message names it.
+    """
+    digest = digest_of(secret, Kind.ENROLMENT)
+    if digest is None:
+        raise ActError("secret: not one for enrolments", "bad_secret")
+    if not agent.strip() or len(agent) > 120:
+        raise ActError("agent: 1 to 120 characters", "bad_agent")
+    made = Enrolment(
+        agent=agent.strip(), secret_sha256=digest, made_at=now(), expires_at=now() + ENROLMENT_LASTS
+    )
+    told = {"agent": made.agent, "until": wire(made.expires_at), "by": actor.name}
+    made.entry = record("enrolment.make", f"enrolment:{made.id}", told)
+    made.save()
+    return made
+
+
+class EnrolmentRefused(Exception):
+    """The code or the key that came with it cannot be taken."""
+
+    code = "enrolment_refused"
+
+
+def take_enrolment(code: str, key: dict[str, str], signature: bytes) -> Agent:
+    """Enrol the key of an agent that shows a code, and proves that it holds the key.
+
+    Raises:
+        EnrolmentRefused: The code is unknown, used or over, or the signature is not the key's.
+    """
+    try:
+        public = PublicKey.from_record(key)
+        public.verify(signature, enrolment_message(code))
+    except (KeyProblem, SignatureMismatch, KeyError, TypeError, ValueError):
+        raise EnrolmentRefused("that is no key, or no signature by it") from None
+    with one_transaction("releases.take_enrolment"):
+        row = Enrolment.objects.filter(
+            secret_sha256=digest_of(code, Kind.ENROLMENT), used_at=None, expires_at__gt=now()
+        ).first()
+        if row is None:
+            raise EnrolmentRefused("that code is unknown, used or over")
+        row.used_at = now()
+        row.save(update_fields=["used_at"])
+        record("agent.enrol", f"enrolment:{row.id}", {"agent": row.agent, "key": public.key_id})
+        agent, _ = Agent.objects.update_or_create(
+            name=row.agent,
+            defaults={"member": this_house().name, "public_key": key, "enrolled_at": now()},
+        )
     return agent
 
 

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import json
+
+from allauth.core import ratelimit
 from django.contrib.auth.decorators import login_not_required
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -12,7 +15,12 @@ from django.views.decorators.http import require_POST
 
 from proofhouse.server.accounts.gate import NotFound, access, visible
 from proofhouse.server.releases.models import Acknowledgement, Release
-from proofhouse.server.releases.services import AcknowledgementRefused, take_acknowledgement
+from proofhouse.server.releases.services import (
+    AcknowledgementRefused,
+    EnrolmentRefused,
+    take_acknowledgement,
+    take_enrolment,
+)
 from proofhouse.server.web.cells import at, digest, plain, receipt, state
 from proofhouse.server.web.pages import Cell, Page, Table, person_of, show, timeline
 
@@ -85,20 +93,39 @@ def _answers(rows: QuerySet[Acknowledgement]) -> list[list[Cell]]:
 @csrf_exempt
 @login_not_required
 @require_POST
+def receive_enrolment(request: HttpRequest) -> HttpResponse:
+    """Take an agent's key; the single-use code and a signature by the key are what lets it in."""
+    if ratelimit.consume(request, action="login") is None:
+        return JsonResponse(
+            {"type": "about:blank", "title": "Too many attempts", "status": 429, "code": "too_many"},
+            status=429,
+            content_type="application/problem+json",
+        )
+    try:
+        told = json.loads(request.body)
+        agent = take_enrolment(str(told["code"]), told["key"], bytes.fromhex(told["signature"]))
+    except (ValueError, KeyError, TypeError):
+        return _refused("bad_request", "expected JSON with code, key and signature", 400)
+    except EnrolmentRefused as refused:
+        return _refused(refused.code, str(refused), 403)
+    return JsonResponse({"agent": agent.name, "member": agent.member})
+
+
+def _refused(code: str, detail: str, status: int) -> HttpResponse:
+    return JsonResponse(
+        {"type": "about:blank", "title": "Refused", "status": status, "code": code, "detail": detail},
+        status=status,
+        content_type="application/problem+json",
+    )
+
+
+@csrf_exempt
+@login_not_required
+@require_POST
 def receive_acknowledgement(request: HttpRequest) -> HttpResponse:
     """Take one agent's signed answer; the signature of an enrolled key is what lets it in."""
     try:
         take_acknowledgement(request.body)
     except AcknowledgementRefused as refused:
-        return JsonResponse(
-            {
-                "type": "about:blank",
-                "title": "Refused",
-                "status": 403,
-                "code": refused.code,
-                "detail": str(refused),
-            },
-            status=403,
-            content_type="application/problem+json",
-        )
+        return _refused(refused.code, str(refused), 403)
     return HttpResponse(status=204)

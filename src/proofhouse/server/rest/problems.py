@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
+from allauth.core.exceptions import ReauthenticationRequired
 from django.core.exceptions import RequestDataTooBig, ValidationError
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
@@ -127,6 +128,8 @@ def problem_of(request: HttpRequest, refused: Any) -> HttpResponse:
             return problem(401, "not_signed_in", "sign in, or send a bearer token")
         case CsrfRefused():
             return problem(403, "csrf_refused", str(refused))
+        case ReauthenticationRequired():
+            return problem(403, "confirm_first", "confirm at the portal that it is you, then ask again")
         case NotFound():
             return problem(404, "not_found", str(refused))
         case NotAllowed():

@@ -31,6 +31,8 @@ _PLACES: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("Register", "reviews:register", frozenset(Role)),
     ("Ledger", "oversight:ledger", frozenset(Role)),
     ("Work", "engine:work", frozenset({Role.COORDINATOR, Role.REVIEWER, Role.STEWARD})),
+    ("People", "accounts:people", frozenset({Role.STEWARD})),
+    ("Emergencies", "accounts:emergencies", frozenset({Role.INSPECTOR})),
 )
 
 
