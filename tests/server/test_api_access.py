@@ -175,6 +175,7 @@ ACTS_ASKED: dict[str, Act] = {
     "incidents/{incident}/amendments": Act(
         "incidents/{own.incident.id}/amendments", OWN, {**_INCIDENT, "reason": "Learnt more"}
     ),
+    "hosted-desks": Act("hosted-desks", frozenset({Role.STEWARD}), {"organisation": "meridian"}),
     "inquiries": Act(
         "inquiries",
         frozenset({Role.DEVELOPER}),
@@ -199,6 +200,12 @@ ACTS_ASKED: dict[str, Act] = {
     "inquiries/{inquiry}/window/closing": Act(
         "inquiries/{inquiry.id}/window/closing", frozenset({Role.REVIEWER})
     ),
+    "letters/{letter}/abandonment": Act(
+        "letters/" + "8" * 64 + "/abandonment", frozenset({Role.STEWARD}), {"reason": "They closed."}
+    ),
+    "letters/{letter}/requeue": Act(
+        "letters/" + "8" * 64 + "/requeue", frozenset({Role.STEWARD}), {"reason": "They mended it."}
+    ),
     "matches": Act("matches", COORDINATORS, {"advisory": "{advisory.number}"}),
     "peers": Act(
         "peers",
@@ -210,6 +217,10 @@ ACTS_ASKED: dict[str, Act] = {
             },
             "purposes": ["report"],
         },
+    ),
+    "peers/{peer}/checkpoints": Act("peers/lab/checkpoints", frozenset({Role.STEWARD})),
+    "peers/{peer}/ended-keys": Act(
+        "peers/lab/ended-keys", frozenset({Role.STEWARD}), {"key_id": "a" * 64, "reason": "Lost."}
     ),
     "releases": Act("releases", COORDINATORS, {"advisory": "{advisory.number}"}),
     "reports": Act(
@@ -242,7 +253,13 @@ ACTS_ASKED: dict[str, Act] = {
 PUBLIC = {"openapi.json", "", "{rest}"}
 """The description of the interface, and addresses that are none, say the same to everybody."""
 
-NOT_OVER_THE_API = {"oversight.write_combined_bundle": "it writes a file on the operator's own machine"}
+NOT_OVER_THE_API = {
+    "correspondence.open_letter": "people of a hosted organisation work in the portal",
+    "correspondence.write_letter": "people of a hosted organisation work in the portal",
+    "engine.export_letters": "it writes a file on the operator's own machine",
+    "engine.import_letters": "it reads a file on the operator's own machine",
+    "oversight.write_combined_bundle": "it writes a file on the operator's own machine",
+}
 
 
 class Places:

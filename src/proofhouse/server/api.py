@@ -23,6 +23,7 @@ from ninja.errors import HttpError, ValidationError
 
 from proofhouse.server.advisories.api import desk as advisories
 from proofhouse.server.cases.api import desk as cases
+from proofhouse.server.correspondence.api import desk as hosted
 from proofhouse.server.engine.api import desk as letters
 from proofhouse.server.exams.api import desk as exams
 from proofhouse.server.members.api import desk as members
@@ -52,7 +53,18 @@ def _interface() -> NinjaAPI:
         parser=JsonParser(),
         urls_namespace="api",
     )
-    for desk in (cases, reviews, exams, advisories, members, releases, oversight, obligations, letters):
+    for desk in (
+        cases,
+        reviews,
+        exams,
+        advisories,
+        members,
+        releases,
+        oversight,
+        obligations,
+        letters,
+        hosted,
+    ):
         made.add_router("", desk)
     for raised in (Exception, Http404, HttpError, ValidationError):  # ninja has handlers of its own for these
         made.add_exception_handler(raised, problem_of)

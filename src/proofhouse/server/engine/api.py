@@ -49,6 +49,9 @@ class PeerRow(Row):
     name: str
     title: str
     address: str
+    transport: one_of(Peer.Transport)  # type: ignore[valid-type]  # a type made from the column
+    unreached: int
+    retry_at: datetime | None
 
 
 class DeadlineRow(Row):
@@ -113,6 +116,20 @@ class NewPeer(Body):
 
     introduction: Introduction
     purposes: Annotated[list[Line], Field(min_length=1, max_length=64)]
+    transport: Literal["https", "file"] = "https"
+
+
+class KeyEnd(Body):
+    """Which key is believed no longer, and why."""
+
+    key_id: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    reason: Line
+
+
+class Settlement(Body):
+    """Why a letter is tried again or given up."""
+
+    reason: Line
 
 
 desk.rows("letters", Letter, LetterRow, order="written_at", by=("thread", "type", "state", "direction"))
@@ -125,3 +142,7 @@ desk.answer("standing", queries.standing, Standing)
 desk.answer("search", search.search, Found, text=Annotated[str, Query(..., max_length=200)])
 
 desk.act("peers", services.introduce, NewPeer)
+desk.act("peers/{str:peer}/checkpoints", services.tell_checkpoint)
+desk.act("peers/{str:peer}/ended-keys", services.end_introduction, KeyEnd)
+desk.act("letters/{str:letter}/requeue", services.requeue_letter, Settlement)
+desk.act("letters/{str:letter}/abandonment", services.abandon_letter, Settlement)
