@@ -237,7 +237,7 @@ def test_version_2_groups_are_made_where_they_are_delegated(
     monkeypatch.setattr(_cgroup, "_memberships", lambda: iter([("", "/user.slice/app.slice/run.scope")]))
     mount = [("/", tmp_path, ["rw"])]
     monkeypatch.setattr(_cgroup, "_mounts", lambda kind: iter(mount if kind == "cgroup2" else []))
-    group = _cgroup.ControlGroup(memory_bytes=1 << 20, pids=10)
+    group = _cgroup.ControlGroup(memory_bytes=1 << 20, pids=10, cores=1)
     assert (group.memory, group.pids) == ("cgroup-v2", "cgroup-v2")
     [procs] = group.membership_files
     made = procs.parent
@@ -259,5 +259,5 @@ def test_version_2_groups_that_are_not_delegated_are_left_alone(
     (tmp_path / "cgroup.controllers").write_text("cpu")
     monkeypatch.setattr(_cgroup, "_memberships", lambda: iter([("", "/")]))
     monkeypatch.setattr(_cgroup, "_mounts", lambda kind: iter([("/", tmp_path, ["rw"])]))
-    group = _cgroup.ControlGroup(memory_bytes=1 << 20, pids=10)
+    group = _cgroup.ControlGroup(memory_bytes=1 << 20, pids=10, cores=1)
     assert (group.memory, group.pids, group.membership_files) == (None, None, [])
