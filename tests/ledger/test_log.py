@@ -305,6 +305,73 @@ def test_a_disk_that_cannot_be_written_closes_the_log_and_keeps_its_state(tmp_pa
         log.append(make_leaves(2, 3))
 
 
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from ledger.makers import *
+from proofhouse.ledger import LedgerError, audit
+
+directory, before, room = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+fresh = make_leaves(before, before + 1)
+log = open_log(directory)
+log.append(make_leaves(0, before))
+resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+for said in ("could not be written", "recover it"):
+    try:
+        log.append(fresh)
+    except LedgerError as refused:
+        assert said in str(refused), refused
+    else:
+        sys.exit("the append did not fail")
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+assert log.recover() and not log.recover()
+assert log.leaves(before) == []
+log.append(fresh)
+assert log.leaves() == make_leaves(0, before + 1)
+assert audit(directory, log.policy).checkpoint.size == before + 1
+"""
+
+
+@pytest.mark.parametrize(("before", "room_bytes"), [(2, 0), (2, 64), (256, 40), (256, 100)])
+def test_a_log_on_a_full_disk_goes_on_after_it_was_verified_once_there_is_room(
+    tmp_path: Path, before: int, room_bytes: int
+) -> None:
+    """With 256 leaves the next begins small tiles, so that 100 bytes stop the head alone, the commit point."""
+    run = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path), str(before), str(room_bytes)],
+        check=False,
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_a_log_that_a_failing_disk_has_changed_does_not_go_on(tmp_path: Path) -> None:
+    with open_log(tmp_path) as log:
+        log.append(make_leaves(0, 2))
+        (tmp_path / "tile/0/000.p/3").mkdir()
+        with pytest.raises(LedgerError, match="could not be written"):
+            log.append(make_leaves(2, 3))
+        (tmp_path / "tile/0/000.p/3").rmdir()
+        spoilt = tmp_path / "tile/0/000.p/2"
+        kept = spoilt.read_bytes()
+        spoilt.write_bytes(bytes(64))
+        for _ in range(2):
+            with pytest.raises(BrokenLog):
+                log.recover()
+        spoilt.write_bytes(kept)
+        assert log.recover()
+        assert log.append(make_leaves(2, 3))[0].index == 2
+
+
+def test_leaves_are_read_from_any_index_on(tmp_path: Path) -> None:
+    with open_log(tmp_path) as log:
+        log.append(make_leaves(0, 600))
+        for start in (0, 1, 255, 256, 257, 599, 600):
+            assert log.leaves(start) == make_leaves(start, 600)
+
+
 def test_a_checkpoint_that_cannot_be_published_leaves_the_entries_pending(tmp_path: Path) -> None:
     with open_log(tmp_path) as log:
         log.append(make_leaves(0, 2))

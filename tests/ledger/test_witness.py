@@ -8,12 +8,14 @@ import http.client
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -259,6 +261,88 @@ def test_a_quorum_of_two_in_three_works_with_one_away_and_not_with_two(tmp_path:
             assert len(verify_receipt(receipt, make_leaf(0), log.policy).cosigned_s) == 2
     with open_log(tmp_path / "log", *names, away, quorum=2) as log, pytest.raises(WitnessUnavailable):
         log.append(make_leaves(2, 3))
+
+
+@contextmanager
+def misbehaving(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Something that listens where a witness should, and does what it likes with each connection; gives its address."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    threading.Thread(target=swallow, args=(connection,), daemon=True).start()
+
+        def swallow(connection: socket.socket) -> None:
+            with suppress(OSError), connection:
+                answer(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def drip(connection: socket.socket) -> None:
+    """Send an answer that never ends, a byte at a time, each well within any timeout."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    while True:
+        connection.sendall(b"x")
+        time.sleep(0.05)
+
+
+def wait(connection: socket.socket) -> None:
+    """Take the request and say nothing."""
+    while connection.recv(1 << 16):
+        pass
+
+
+@pytest.mark.parametrize("behaviour", [drip, wait, lambda connection: None])
+def test_a_witness_that_drips_is_silent_or_hangs_up_is_unavailable_in_time(
+    tmp_path: Path, behaviour: Callable[[socket.socket], None]
+) -> None:
+    with misbehaving(behaviour) as url:
+        slow = WitnessClient(url, vkey(12), timeout_s=0.4)
+        with open_log(tmp_path / "log", slow) as log:
+            start_s = time.monotonic()
+            with pytest.raises(WitnessUnavailable, match="does not answer"):
+                log.append(make_leaves(0, 1))
+            assert time.monotonic() - start_s < 5
+            assert log.pending == 1
+
+
+def test_a_slow_witness_holds_up_nobody_while_the_others_are_enough(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        names = [stack.enter_context(serving(tmp_path / f"w{n}", n)) for n in (10, 11)]
+        slow = WitnessClient(stack.enter_context(misbehaving(wait)), vkey(12), timeout_s=30)
+        log = stack.enter_context(open_log(tmp_path / "log", slow, *names, quorum=2))
+        start_s = time.monotonic()
+        log.append(make_leaves(0, 2))
+        assert time.monotonic() - start_s < 15
+
+
+def test_a_conflict_is_answered_with_a_proof_from_the_size_that_the_witness_knows(
+    tmp_path: Path, witness: WitnessClient
+) -> None:
+    with open_log(tmp_path / "log", witness) as log:
+        log.append(make_leaves(0, 5))
+    fresh = WitnessClient(witness.url, witness.key)  # it begins at size 0 and is told 409 with the size 5
+    with open_log(tmp_path / "log", fresh) as log:
+        receipt = log.append(make_leaves(5, 9))[0]
+        assert verify_receipt(receipt, make_leaf(5), log.policy).size == 9
+
+
+@pytest.mark.parametrize("told", [b"", b"five\n", b"-1\n", b"05\n"])
+def test_a_conflict_without_a_size_is_no_answer(tmp_path: Path, told: bytes) -> None:
+    def conflict(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        head = f"HTTP/1.1 409 Conflict\r\nContent-Length: {len(told)}\r\nConnection: close\r\n\r\n"
+        connection.sendall(head.encode() + told)
+
+    with ExitStack() as stack:
+        url = stack.enter_context(misbehaving(conflict))
+        log = stack.enter_context(open_log(tmp_path / "log", WitnessClient(url, vkey(12))))
+        with pytest.raises(WitnessUnavailable):
+            log.append(make_leaves(0, 1))
 
 
 def test_a_witness_that_answers_with_another_key_is_refused(tmp_path: Path, witness: WitnessClient) -> None:

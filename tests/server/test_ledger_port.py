@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError
+from django.db.models import QuerySet
 
 from proofhouse.attest import Signer
 from proofhouse.ledger import (
+    FileLog,
     Leaf,
+    LedgerError,
     Policy,
     Receipt,
     Witness,
@@ -176,7 +179,7 @@ def test_a_failure_between_log_and_row_doubles_nothing_in_the_same_process(
         raise DatabaseError("the disk is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(LedgerEntry, "save", fail)
+        broken.setattr(QuerySet, "bulk_update", fail)
         with pytest.raises(DatabaseError):
             collect_receipts()
     assert LedgerEntry.objects.filter(log_index=None).count() == 2
@@ -184,6 +187,72 @@ def test_a_failure_between_log_and_row_doubles_nothing_in_the_same_process(
     collect_receipts()
     assert all(entry.in_force for entry in LedgerEntry.objects.all())
     assert leaves(house) == 3
+
+
+def test_acts_that_wait_share_one_commit_and_one_checkpoint(
+    house: House, do: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appends: list[int] = []
+    append = FileLog.append
+
+    def counted(log: FileLog, entries: Any) -> Any:
+        appends.append(len(entries))
+        return append(log, entries)
+
+    monkeypatch.setattr(FileLog, "append", counted)
+    for _ in range(20):
+        do(2)
+    assert collect_receipts() == 40
+    assert appends == [40]
+    receipts = [Receipt.from_bytes(entry.receipt.encode()) for entry in LedgerEntry.objects.all()]
+    assert {receipt.checkpoint.size for receipt in receipts} == {40}
+
+
+def test_after_a_disk_error_the_house_goes_on_by_itself_once_the_disk_works(house: House, do: Any) -> None:
+    do()
+    collect_receipts()
+    (house.ledger / "tile/0/000.p/2").mkdir()
+    do()
+    with pytest.raises(LedgerError, match="could not be written"):
+        collect_receipts()
+    assert LedgerEntry.objects.filter(receipt="").count() == 1
+    (house.ledger / "tile/0/000.p/2").rmdir()
+    do()
+    collect_receipts()
+    assert all(entry.in_force for entry in LedgerEntry.objects.all())
+    assert leaves(house) == 3
+
+
+def test_the_policys_quorum_is_enough(house: House, do: Any, tmp_path: Path) -> None:
+    with witnessing(house, tmp_path / "witness"):
+        away = Signer.generate("witness", "two", demo=True)
+        policy = record.trust_policy()
+        both = Policy.require(
+            policy.logs[0], [*policy.witnesses.values(), witness_key("away", away.public)], 1
+        )
+        urls = {WITNESS: policy.urls[WITNESS], "away": "http://127.0.0.1:9"}
+        house.ledger_policy.write_bytes(bytes(replace(both, urls=urls)))
+        do()
+        assert collect_receipts() == 1
+
+
+def test_who_waits_for_a_receipt_gets_it_or_hears_that_it_is_pending(house: House, do: Any) -> None:
+    [entry] = do()
+    with pytest.raises(record.StillPending, match=r"inquiry\.send is recorded") as pending:
+        record.receipt_for(entry, timeout_s=0.05)
+    assert pending.value.code == "pending"
+    collect_receipts()
+    receipt = record.receipt_for(entry, timeout_s=0)
+    assert verify_receipt(receipt, Leaf.from_bytes(bytes(entry.leaf)), open_log().policy).size == 1
+
+
+def test_an_act_cannot_wait_for_its_own_receipt(house: House, desk: None) -> None:
+    @act(Permission.HOUSE_PEER_INTRODUCE)
+    def wait(*, actor: Person) -> None:
+        record.receipt_for(record.record("inquiry.send", "review:1", {}))
+
+    with pytest.raises(RuntimeError, match="own receipt"):
+        wait(actor=make_person(Role.STEWARD))
 
 
 def test_an_effect_runs_once_the_entry_is_in_force_and_not_before(house: House, do: Any) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.db import transaction
 from proofhouse.distribution import KeyRing, key_records
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.engine.acts import ActError
+from proofhouse.server.engine.clock import SetClock, using
 from proofhouse.server.engine.models import LedgerEntry
 from proofhouse.server.engine.work import round_of_work
 from proofhouse.server.house import House
@@ -121,3 +123,15 @@ def test_nobody_is_enrolled_before_the_repositories_are_opened_or_without_a_key(
     services.open_repositories(actor=coordinator)
     with pytest.raises(ActError, match="at least one key"):
         services.enrol_vendor(actor=coordinator, vendor="vendor", keys=[])
+
+
+def test_the_directors_role_is_signed_anew_before_it_expires(house: House, published: None) -> None:
+    def expires() -> datetime:
+        return services.director_repository().published_roles()["targets"].expires
+
+    first = expires()
+    services.renew_repositories()
+    assert expires() == first, "there is time enough"
+    with using(SetClock(first - timedelta(days=9))):
+        services.renew_repositories()
+        assert expires() > first

@@ -96,13 +96,17 @@ class DirectorRepository(Repository):
         """The manifest as published."""
         return Manifest.from_json(self.target_bytes(Targets.type, MANIFEST_PATH))
 
-    def authorise(self, item: Item, proof: ReleaseProof, *, now: datetime) -> Manifest:
+    def authorise(
+        self, item: Item, proof: ReleaseProof, *, now: datetime, issued: datetime | None = None
+    ) -> Manifest:
         """Direct an item to the audience, together with the ledger proof of its authorisation.
 
         Args:
             item: a new item, not revoked.
             proof: receipt, leaf and opening of the `release.authorise` entry for exactly this item.
             now: the present, aware.
+            issued: the time that the manifest gives for itself; the present when None. Whoever may be killed and
+                try again gives the same each time, so that the same files are written.
 
         Returns:
             The manifest that is now published.
@@ -120,7 +124,7 @@ class DirectorRepository(Repository):
                 raise ReleaseRefused(f"{item.image.path} is directed already; amend that item instead")
             return (*manifest.items, item)
 
-        return self._change(change, proof.files(item.id), now)
+        return self._change(change, proof.files(item.id), now, issued)
 
     def amend(self, item: Item, *, now: datetime) -> Manifest:
         """Publish another plan, deadline or note for an item whose file stays the same.
@@ -174,7 +178,11 @@ class DirectorRepository(Repository):
         return self._change(lambda manifest: manifest.items, {}, now)
 
     def _change(
-        self, change: Callable[[Manifest], tuple[Item, ...]], proofs: dict[str, bytes], now: datetime
+        self,
+        change: Callable[[Manifest], tuple[Item, ...]],
+        proofs: dict[str, bytes],
+        now: datetime,
+        issued: datetime | None = None,
     ) -> Manifest:
         with self._writing():
             before = self.manifest
@@ -182,7 +190,7 @@ class DirectorRepository(Repository):
                 items = tuple(check_item(item) for item in change(before))
             except ManifestRefused as error:
                 raise ReleaseRefused(str(error)) from None
-            manifest = Manifest(before.audience, before.version + 1, now, items)
+            manifest = Manifest(before.audience, before.version + 1, issued or now, items)
             files = {
                 MANIFEST_PATH: manifest.to_json(),
                 REVOCATIONS_PATH: manifest.revocations(),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Transparency log in C2SP formats: confidential leaves, witnessed checkpoints, offline receipts."""
 
-from proofhouse.ledger._audit import Audit, audit
+from proofhouse.ledger._audit import Audit, LogContent, audit, read_log
 from proofhouse.ledger._checkpoint import Checkpoint
 from proofhouse.ledger._errors import (
     BrokenLog,
@@ -17,7 +17,7 @@ from proofhouse.ledger._leaf import Commitment, Leaf, commit, inspection_tag, le
 from proofhouse.ledger._log import FileLog, Log, read_receipt
 from proofhouse.ledger._note import Note, VerifierKey, log_key, witness_key
 from proofhouse.ledger._policy import Policy
-from proofhouse.ledger._proof import Receipt, verify_receipt
+from proofhouse.ledger._proof import Receipt, verify_receipt, verify_receipts
 from proofhouse.ledger._witness import Witness
 from proofhouse.ledger._witness_client import WitnessClient
 from proofhouse.ledger._witness_server import WitnessServer
@@ -33,6 +33,7 @@ __all__ = [
     "LedgerError",
     "Log",
     "LogBusy",
+    "LogContent",
     "Malformed",
     "NotCosigned",
     "NotProven",
@@ -54,8 +55,10 @@ __all__ = [
     "log_key",
     "new_key",
     "open_fields",
+    "read_log",
     "read_receipt",
     "scan",
     "verify_receipt",
+    "verify_receipts",
     "witness_key",
 ]

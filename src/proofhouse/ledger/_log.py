@@ -8,6 +8,8 @@ import os
 import shutil
 import threading
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -23,7 +25,7 @@ from proofhouse.ledger._errors import (
 )
 from proofhouse.ledger._files import Lock, write_durably
 from proofhouse.ledger._leaf import Leaf
-from proofhouse.ledger._note import Note, NoteSigner, log_key, sign_note
+from proofhouse.ledger._note import Note, NoteSignature, NoteSigner, log_key, sign_note
 from proofhouse.ledger._policy import Policy
 from proofhouse.ledger._proof import Receipt
 from proofhouse.ledger._tiles import (
@@ -76,6 +78,7 @@ class FileLog:
         signer: The log's Ed25519 key.
         witnesses: Who is asked to cosign.
         quorum: How many of them must; None means all.
+        policy: Says which quorum is enough, in place of `quorum`; it must know this log's key.
         wait_s: How long to wait for another writer to finish.
 
     Raises:
@@ -93,24 +96,30 @@ class FileLog:
         witnesses: Sequence[WitnessClient] = (),
         *,
         quorum: int | None = None,
+        policy: Policy | None = None,
         wait_s: float = 0.0,
     ) -> None:
         self.directory = directory
         self.key = log_key(origin, signer.public)
-        self.policy = Policy.require(self.key, [witness.key for witness in witnesses], quorum)
+        self.policy = policy or Policy.require(self.key, [witness.key for witness in witnesses], quorum)
         self._signer = signer
         self._witnesses = tuple(witnesses)
         self._guard = threading.RLock()
+        self._wait_s = wait_s
+        self._open()
+
+    def _open(self) -> None:
+        self._failed = False
         try:
-            self._lock = Lock(directory, wait_s)
+            self._lock = Lock(self.directory, self._wait_s)
         except OSError as error:
-            raise LedgerError(f"{directory} cannot hold a log: {error}") from None
+            raise LedgerError(f"{self.directory} cannot hold a log: {error}") from None
         self._pid: int | None = os.getpid()
         try:
             self._load()
         except OSError as error:
             self.close()
-            raise LedgerError(f"{directory} cannot hold a log: {error}") from None
+            raise LedgerError(f"{self.directory} cannot hold a log: {error}") from None
         except BaseException:
             self.close()
             raise
@@ -126,6 +135,28 @@ class FileLog:
         with self._guard:
             self._pid = None
             self._lock.release()
+
+    def recover(self) -> bool:
+        """Open the log again if a failing disk had closed it; the whole tree is recomputed first, as at every opening.
+
+        The leaves of the append that failed may be in: ask `find` or `leaves` before appending them again.
+
+        Returns:
+            Whether it had been closed so.
+
+        Raises:
+            BrokenLog: The disk has lost or changed something; nothing may be appended.
+            LedgerError: The disk still fails; ask again later.
+        """
+        with self._guard:
+            if not self._failed:
+                return False
+            try:
+                self._open()
+            except BaseException:
+                self._failed = True
+                raise
+            return True
 
     @property
     def origin(self) -> str:
@@ -163,7 +194,7 @@ class FileLog:
                 again; `receipts(error.indices)` gives the receipts once they do.
             WitnessRefused: The same, and a witness refused: it knows another history of this log.
             LedgerError: The files could not be written, or the log is closed. If it failed late, the leaves may
-                be in all the same: after opening it again ask `find` before appending again.
+                be in all the same; see `recover`.
         """
         with self._guard:
             self._require_open()
@@ -174,8 +205,9 @@ class FileLog:
                 self._commit([bytes(entry) for entry in entries])
             except OSError as error:
                 self.close()
+                self._failed = True
                 raise LedgerError(
-                    f"the log could not be written ({error}); mend that and open it again"
+                    f"the log could not be written ({error}); mend that, then recover it"
                 ) from None
             return self.receipts(range(first, self._head.size))
 
@@ -207,6 +239,15 @@ class FileLog:
         with self._guard:
             entries = Tree(self.directory, self._head.size).entries()
             return next((index for index, known in enumerate(entries) if known == wanted), None)
+
+    def leaves(self, start: int = 0) -> list[Leaf]:
+        """The leaves from an index on, pending ones included."""
+        with self._guard:
+            tree = Tree(self.directory, self._head.size)
+            first = start - start % WIDTH
+            bundles = (tree.entry_bundle(index // WIDTH) for index in range(first, self._head.size, WIDTH))
+            entries = [entry for bundled in bundles for entry in bundled]
+            return [Leaf.from_bytes(entry) for entry in entries[start - first :]]
 
     def consistency(self, old: int, new: int | None = None) -> list[bytes]:
         """Proof that the tree of `new` leaves (default: the published size) extends that of `old`.
@@ -300,16 +341,7 @@ class FileLog:
 
     def _publish(self, wanted: Sequence[int]) -> None:
         """Have the head cosigned, and publish it if the quorum is reached."""
-        tree = Tree(self.directory, self._head.size)
-        lines = []
-        problems: list[NotCosigned] = []
-        for witness in self._witnesses:
-            try:
-                lines.append(witness.cosign(self._head_note, tree.consistency_proof))
-            except NotCosigned as problem:
-                _logger.warning("%s", problem)
-                problems.append(problem)
-        note = self._head_note.with_signatures(lines)
+        note, problems = self._cosigned()
         try:
             checkpoint = self.policy.check(note)
         except NotProven as error:
@@ -325,9 +357,35 @@ class FileLog:
             ) from None
         self._published_note, self._published = note, checkpoint
 
+    def _cosigned(self) -> tuple[Note, list[NotCosigned]]:
+        """Ask all witnesses at once; the head with their lines as soon as these reach the quorum.
+
+        A witness that is down or slow therefore holds up nobody while the others are enough.
+        """
+        note, problems = self._head_note, list[NotCosigned]()
+        if not self._witnesses:
+            return note, problems
+        tree = Tree(self.directory, self._head.size)
+        pool = ThreadPoolExecutor(len(self._witnesses), "witness")
+        try:
+            asked = [pool.submit(_ask, each, note, tree) for each in self._witnesses]
+            for answer in as_completed(asked):
+                try:
+                    note = note.with_signatures([answer.result()])
+                except NotCosigned as problem:
+                    problems.append(problem)
+                    continue
+                with suppress(NotProven):
+                    self.policy.check(note)
+                    break
+        finally:
+            pool.shutdown(wait=False)
+        return note, problems
+
     def _require_open(self) -> None:
         if self._pid is None:
-            raise LedgerError(f"the log in {self.directory} is closed")
+            how = " since its disk failed; recover it" if self._failed else ""
+            raise LedgerError(f"the log in {self.directory} is closed{how}")
         if self._pid != os.getpid():
             raise LedgerError(
                 "this process was forked from the one that opened the log; open it only after a fork"
@@ -343,6 +401,15 @@ def read_receipt(directory: Path, index: int) -> Receipt:
     """
     note, checkpoint = read_checkpoint(directory, CHECKPOINT)
     return _receipt(Tree(directory, checkpoint.size), note, index)
+
+
+def _ask(witness: WitnessClient, note: Note, tree: Tree) -> NoteSignature:
+    """Ask one witness; what it refuses is said even where nobody waits for its answer any more."""
+    try:
+        return witness.cosign(note, tree.consistency_proof)
+    except NotCosigned as problem:
+        _logger.warning("%s", problem)
+        raise
 
 
 def _receipt(tree: Tree, note: Note, index: int) -> Receipt:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from proofhouse.ledger._checkpoint import Checkpoint
@@ -63,6 +64,16 @@ class Receipt:
         head = "".join(f"{line}\n" for line in (_HEADER, f"index {self.index}", *path))
         return head.encode() + b"\n" + bytes(self.note)
 
+    def check_inclusion(self, leaf: Leaf, checkpoint: Checkpoint) -> None:
+        """Check the path alone, against a checkpoint that was verified.
+
+        Raises:
+            NotProven: The tree of the checkpoint does not hold the leaf at this index.
+        """
+        reached = root_from_inclusion(self.index, checkpoint.size, leaf_hash(bytes(leaf)), self.path)
+        if reached != checkpoint.root:
+            raise NotProven(f"the log {checkpoint.origin} does not hold this leaf at index {self.index}")
+
     @property
     def checkpoint(self) -> Checkpoint:
         """The checkpoint as written, not verified."""
@@ -79,7 +90,19 @@ def verify_receipt(receipt: Receipt, leaf: Leaf, policy: Policy) -> Checkpoint:
         NotProven: It is not shown; the message says what fails.
     """
     checkpoint = policy.check(receipt.note)
-    reached = root_from_inclusion(receipt.index, checkpoint.size, leaf_hash(bytes(leaf)), receipt.path)
-    if reached != checkpoint.root:
-        raise NotProven(f"the log {checkpoint.origin} does not hold this leaf at index {receipt.index}")
+    receipt.check_inclusion(leaf, checkpoint)
     return checkpoint
+
+
+def verify_receipts(receipts: Iterable[tuple[Receipt, Leaf]], policy: Policy) -> None:
+    """Check many receipts; a checkpoint that several share is checked once.
+
+    Raises:
+        NotProven: One does not show its leaf.
+    """
+    checked: dict[bytes, Checkpoint] = {}
+    for receipt, leaf in receipts:
+        note = bytes(receipt.note)
+        if note not in checked:
+            checked[note] = policy.check(receipt.note)
+        receipt.check_inclusion(leaf, checked[note])

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import base64
 import http.client
+import socket
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from proofhouse.ledger._checkpoint import Checkpoint
@@ -34,7 +37,7 @@ class WitnessClient:
     Args:
         url: Its submission prefix, `http://…` or `https://…`.
         key: Its verifier key (type 0x04), as text or parsed.
-        timeout_s: For connecting and for each answer.
+        timeout_s: For connecting, and for each answer as a whole.
 
     Raises:
         Malformed: The URL or key is none.
@@ -108,12 +111,29 @@ class WitnessClient:
         parts = urlsplit(self.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.hostname or "", parts.port, timeout=self._timeout_s)
+        late = threading.Event()
+        cut = threading.Timer(
+            self._timeout_s, _hang_up, [connection, late]
+        )  # an answer that drips in never times out
+        cut.daemon = True
         try:
+            cut.start()
             connection.request("POST", f"{parts.path}/add-checkpoint", body)
             response = connection.getresponse()
-            return response.status, response.read(_MAX_ANSWER_BYTES)
+            status, answer = response.status, response.read(_MAX_ANSWER_BYTES)
+            if late.is_set():
+                raise TimeoutError("the answer took too long")
         except (OSError, http.client.HTTPException) as error:
             reason = f"witness {self.key.name} at {self.url} does not answer: {error}"
             raise WitnessUnavailable(reason) from None
         finally:
+            cut.cancel()
             connection.close()
+        return status, answer
+
+
+def _hang_up(connection: http.client.HTTPConnection, late: threading.Event) -> None:
+    """End a connection whose time is over, whatever another thread is doing with it."""
+    late.set()
+    with suppress(OSError, AttributeError):
+        connection.sock.shutdown(socket.SHUT_RDWR)

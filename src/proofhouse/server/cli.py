@@ -16,6 +16,7 @@ from proofhouse.server.accounts.minting import Kind, link_of, mint
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.engine.wire import ControlError, request
 from proofhouse.server.house import Desk, House, HouseError, load_house
+from proofhouse.server.process import enter
 from proofhouse.server.process import run as run_house
 from proofhouse.server.process import work as run_worker
 
@@ -67,7 +68,35 @@ def run(directory: Path) -> None:
     except HouseError as refused:
         raise CouldNot(str(refused)) from None
     click.echo(f"{house.title}: {house.address}", err=True)
-    run_house(directory)
+    try:
+        run_house(directory)
+    except HouseError as refused:
+        raise CouldNot(str(refused)) from None
+
+
+@cli.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def check(directory: Path, as_json: bool) -> None:
+    """Compare the rows of the house in DIRECTORY with its log; the house may be running.
+
+    Recomputes the log from its tiles, each record's commitment, and each receipt. Exit code 1 means that they differ.
+    """
+    try:
+        enter(directory)
+        from proofhouse.server.engine.check import check_house
+
+        checked = check_house()
+    except HouseError as refused:
+        raise CouldNot(str(refused)) from None
+    if as_json:
+        click.echo(json.dumps(checked.to_record()))
+    else:
+        for each in checked.differences:
+            click.echo(f"{each.code}: {each.what}", err=True)
+        click.echo(checked.message)
+    if checked.differences:
+        raise SystemExit(1)
 
 
 @cli.command()

@@ -160,6 +160,11 @@ class House:
         return self.recipes / name / "recipes" / f"{name}.toml"
 
     @property
+    def scratch(self) -> Path:
+        """What is being written and is not yet in its place; emptied when the house starts."""
+        return self.directory / "work" / "scratch"
+
+    @property
     def control_socket(self) -> Path:
         """Where the operator of this house asks for acts; only the owner's processes may connect."""
         return self.directory / "run" / "control.sock"
@@ -210,6 +215,7 @@ def create_house(
         ("keys", 0o700),
         ("run", 0o700),
         ("work", 0o700),
+        ("work/scratch", 0o700),
         ("logs", 0o700),
         ("blobs", 0o700),
     ):

@@ -51,12 +51,8 @@ class _HouseServer(BaseApplication):  # type: ignore[misc]  # gunicorn publishes
                 self.cfg.set(name, value)
 
     def load(self) -> Callable[..., Any]:
-        from proofhouse.server.opening import prepare_database
         from proofhouse.server.wsgi import application
 
-        with (self.house.directory / "run" / "opening.lock").open("w") as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)
-            prepare_database(self.house)
         return application
 
 
@@ -84,11 +80,44 @@ def _end_desk_work(_server: object, _worker: object) -> None:
     work.drain(DRAIN_S)
 
 
-def run(directory: Path) -> None:
-    """Serve a house until it is told to stop."""
+def enter(directory: Path) -> House:
+    """Make this process one of a house: its settings, its models, its keys.
+
+    Raises:
+        HouseError: The directory is no house.
+    """
     house = load_house(directory)
     os.environ["PROOFHOUSE_HOUSE"] = str(house.directory)
     os.environ["DJANGO_SETTINGS_MODULE"] = "proofhouse.server.settings"
+    import django
+
+    django.setup()
+    return house
+
+
+def run(directory: Path) -> None:
+    """Serve a house until it is told to stop; it starts only where its rows and its log agree.
+
+    Raises:
+        HouseError: The directory is no house, or rows and log differ; the message names what does.
+    """
+    house = enter(directory)
+    from django.db import connections
+
+    from proofhouse.server.engine.blobs import clear_unfinished
+    from proofhouse.server.engine.check import Disagreement, require_agreement
+    from proofhouse.server.opening import prepare_database
+
+    prepare_database(house)
+    clear_unfinished()
+    try:
+        require_agreement()
+    except Disagreement as differs:
+        raise HouseError(
+            f"the house {house.name} does not start, its rows and its log differ: {differs}; "
+            f"all differences: proofhouse house check {directory}"
+        ) from None
+    connections.close_all()  # the workers open their own
     _HouseServer(house).run()
 
 
@@ -104,16 +133,11 @@ def work(directory: Path, queues: Sequence[str]) -> None:
     """
     from proofhouse.server.engine.jobs.rules import Queue
 
-    house = load_house(directory)
     try:
         named = [Queue(name) for name in queues]
     except ValueError as wrong:
         raise HouseError(f"{wrong}; there are {', '.join(Queue)}") from None
-    os.environ["PROOFHOUSE_HOUSE"] = str(house.directory)
-    os.environ["DJANGO_SETTINGS_MODULE"] = "proofhouse.server.settings"
-    import django
-
-    django.setup()
+    house = enter(directory)
     from proofhouse.server.engine import work as desk_work
 
     told = threading.Event()

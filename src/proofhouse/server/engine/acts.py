@@ -75,6 +75,11 @@ def running() -> Running:
     return current
 
 
+def under_way() -> bool:
+    """Whether an act is under way in this thread."""
+    return _running.get() is not None
+
+
 def after_commit(wake: Callable[[], None]) -> None:
     """Have `wake` called after each act has committed."""
     _after_commit.append(wake)

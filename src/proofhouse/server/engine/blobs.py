@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
+import time
 from pathlib import Path
 
 from proofhouse.attest import sha256_hex
@@ -55,11 +57,18 @@ def _flush(directory: Path) -> None:
         os.close(handle)
 
 
-def clear_unfinished() -> None:
-    """Take away what a killed process had begun to write; for the start of the house, before anybody writes."""
-    if _unfinished().exists():
-        for file in _unfinished().iterdir():
-            file.unlink()
+def clear_unfinished(older_s: float = 3600) -> None:
+    """Take away what a killed process had begun to write and nobody will finish.
+
+    Args:
+        older_s: Whatever was touched later is left: a worker beside the house may be writing it.
+    """
+    this_house().scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    before_s = time.time() - older_s
+    for place in (_unfinished(), this_house().scratch):
+        for left in place.iterdir() if place.exists() else ():
+            if left.stat().st_mtime <= before_s:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def get_blob(digest: str) -> bytes:

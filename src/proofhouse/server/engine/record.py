@@ -1,27 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing into the ledger: an act's entry row, and the log that gives it its receipt.
 
-The row commits with the act. One thread of the house then appends the leaf to the C2SP log, has the checkpoint
-cosigned and stores the receipt. What the house keeps to itself goes into a second log, which nobody else sees. A crash
-between log and row is healed at the next start: a leaf is unique, so the log is searched for those that have no index
-yet before anything is appended.
+The row commits with the act. One thread of the house then appends the leaves of all acts that wait to the C2SP log,
+has the checkpoint cosigned and stores the receipts (group commit). A crash between the log and the rows is healed at
+the next start: a leaf is unique, so the log is searched for those that have no index yet before anything is appended.
+What the house keeps to itself goes into a second log, which nobody else sees.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 
-from proofhouse.ledger import FileLog, Leaf, NotCosigned, Policy, WitnessClient, leaf, log_key, verify_receipt
-from proofhouse.server.engine.acts import running
+from proofhouse.ledger import (
+    FileLog,
+    Leaf,
+    NotCosigned,
+    Policy,
+    Receipt,
+    WitnessClient,
+    leaf,
+    log_key,
+    verify_receipts,
+)
+from proofhouse.server.engine.acts import running, under_way
 from proofhouse.server.engine.clock import now, wire
 from proofhouse.server.engine.keys import inspection_key, signer
 from proofhouse.server.engine.models import LedgerEntry
@@ -30,6 +40,18 @@ from proofhouse.server.house import this_house
 
 logger = logging.getLogger(__name__)
 
+_committing = threading.Lock()
+_arrived = threading.Condition()
+_collected = 0
+
+LEAVES_A_COMMIT = 4096
+"""At most so many entries share one checkpoint, so that no round takes long."""
+
+ROWS_A_STATEMENT = 200
+OTHERS_S = 0.25
+"""Another process of the house may have stored a receipt: who waits looks so often."""
+
+RECEIPT_PATIENCE_S = 10.0
 LOCK_PATIENCE_S = 10.0
 """A restarted house waits so long for its predecessor to let go of the log."""
 
@@ -71,9 +93,18 @@ def record(kind: str, case: str, fields: Mapping[str, Any]) -> LedgerEntry:
 def open_log() -> FileLog:
     """The custody log of this house; only its own process opens it."""
     policy = trust_policy()
-    witnesses = [WitnessClient(policy.urls[name], key) for name, key in policy.witnesses.items()]
+    witnesses = [
+        WitnessClient(policy.urls[name], key)
+        for name, key in policy.witnesses.items()
+        if name in policy.urls  # others are asked by hand
+    ]
     return FileLog(
-        this_house().ledger, this_house().log_origin, signer("log"), witnesses, wait_s=LOCK_PATIENCE_S
+        this_house().ledger,
+        this_house().log_origin,
+        signer("log"),
+        witnesses,
+        policy=policy,
+        wait_s=LOCK_PATIENCE_S,
     )
 
 
@@ -100,16 +131,35 @@ def trust_policy() -> Policy:
     return Policy.require(log_key(this_house().log_origin, signer("log").public))
 
 
+class StillPending(Exception):
+    """An entry has no receipt yet; it is recorded, and will have one once the log and its witnesses are there."""
+
+    code = "pending"
+
+
 def heal() -> None:
     """After a crash: find leaves that reached a log while their rows did not hear of it."""
     for log, rows in _logs():
         _heal(log, rows)
 
 
-def collect_receipts() -> None:
-    """Append what is not in its log yet, in one commit for each log, and store every receipt that verifies."""
-    for log, rows in _logs():
-        _collect(log, rows)
+def collect_receipts() -> int:
+    """Give every entry that has none its receipt: one append, one checkpoint, one cosigning for all acts that wait.
+
+    While one such commit is under way further acts come in; they share the next. So many acts a second cost the disk
+    and the witnesses no more than few.
+
+    Returns:
+        How many receipts were stored.
+    """
+    global _collected  # counts what came, for those who wait
+    with _committing:
+        stored = sum(_append_fresh(log, rows) + _ask_again(log, rows) for log, rows in _logs())
+    if stored:
+        with _arrived:
+            _collected += stored
+            _arrived.notify_all()
+    return stored
 
 
 def _logs() -> Iterator[tuple[FileLog, QuerySet[LedgerEntry]]]:
@@ -121,34 +171,87 @@ def _logs() -> Iterator[tuple[FileLog, QuerySet[LedgerEntry]]]:
 
 
 def _heal(log: FileLog, rows: QuerySet[LedgerEntry]) -> None:
-    for entry in rows.filter(log_index=None):
-        entry.log_index = log.find(Leaf.from_bytes(bytes(entry.leaf)))
-        if entry.log_index is not None:
-            entry.save(update_fields=["log_index"])
-
-
-def _collect(log: FileLog, rows: QuerySet[LedgerEntry]) -> None:
-    if log.size > rows.exclude(log_index=None).count():
-        _heal(log, rows)  # an earlier round reached the log and failed before its rows were written
-    fresh = list(rows.filter(log_index=None))
-    if fresh:
-        first = log.size
-        with suppress(NotCosigned):
-            log.append([Leaf.from_bytes(bytes(entry.leaf)) for entry in fresh])
-        with transaction.atomic():
-            for index, entry in enumerate(fresh, first):
-                entry.log_index = index
-                entry.save(update_fields=["log_index"])
-    pending = list(rows.filter(receipt="").exclude(log_index=None))
-    if not pending:
+    unplaced = {bytes(entry.leaf): entry for entry in rows.filter(log_index=None)}
+    if not unplaced:
         return
+    placed = []
+    first = _placed(rows)
+    for index, known in enumerate(log.leaves(first), first):
+        entry = unplaced.get(bytes(known))
+        if entry is not None:
+            entry.log_index = index
+            placed.append(entry)
+    LedgerEntry.objects.bulk_update(placed, ["log_index"], batch_size=ROWS_A_STATEMENT)
+
+
+def _placed(rows: QuerySet[LedgerEntry]) -> int:
+    """How many leaves of a log the rows know; they are placed in the order of the log."""
+    last: int | None = rows.aggregate(last=Max("log_index"))["last"]
+    return 0 if last is None else last + 1
+
+
+def _append_fresh(log: FileLog, rows: QuerySet[LedgerEntry]) -> int:
+    if log.recover() or log.size > _placed(rows):
+        _heal(log, rows)  # an earlier round reached the log and failed before its rows were written
+    fresh = list(rows.filter(log_index=None)[:LEAVES_A_COMMIT])
+    if not fresh:
+        return 0
+    for index, entry in enumerate(fresh, log.size):
+        entry.log_index = index
+    try:
+        receipts = log.append([Leaf.from_bytes(bytes(entry.leaf)) for entry in fresh])
+    except NotCosigned as waiting:
+        logger.warning("%d entries wait for the witnesses: %s", len(fresh), waiting)
+        LedgerEntry.objects.bulk_update(fresh, ["log_index"], batch_size=ROWS_A_STATEMENT)
+        return 0
+    return _store(log, fresh, receipts)
+
+
+def _ask_again(log: FileLog, rows: QuerySet[LedgerEntry]) -> int:
+    """Entries that are in the log, and whose checkpoint the witnesses had not cosigned."""
+    waiting = rows.filter(receipt="", log_index__isnull=False).order_by("log_index")
+    pending = list(waiting[:LEAVES_A_COMMIT])
+    if not pending:
+        return 0
     try:
         receipts = log.receipts([entry.log_index for entry in pending if entry.log_index is not None])
-    except NotCosigned as waiting:
-        logger.warning("%d entries wait for the witnesses: %s", len(pending), waiting)
-        return
-    with transaction.atomic():
-        for entry, receipt in zip(pending, receipts, strict=True):
-            verify_receipt(receipt, Leaf.from_bytes(bytes(entry.leaf)), log.policy)
-            entry.receipt = bytes(receipt).decode("utf-8")
-            entry.save(update_fields=["receipt"])
+    except NotCosigned as still:
+        logger.warning("%d entries wait for the witnesses: %s", len(pending), still)
+        return 0
+    return _store(log, pending, receipts)
+
+
+def _store(log: FileLog, entries: Sequence[LedgerEntry], receipts: Sequence[Receipt]) -> int:
+    """Keep receipts that verify; an entry is in force from here on."""
+    leaves = [Leaf.from_bytes(bytes(entry.leaf)) for entry in entries]
+    verify_receipts(zip(receipts, leaves, strict=True), log.policy)
+    for entry, receipt in zip(entries, receipts, strict=True):
+        entry.receipt = bytes(receipt).decode("utf-8")
+    LedgerEntry.objects.bulk_update(entries, ["log_index", "receipt"], batch_size=ROWS_A_STATEMENT)
+    return len(entries)
+
+
+def receipt_for(entry: LedgerEntry, timeout_s: float = RECEIPT_PATIENCE_S) -> Receipt:
+    """Wait until an entry is in force; for whoever must show the receipt with the answer.
+
+    Args:
+        entry: Of an act that has committed.
+        timeout_s: How long to wait.
+
+    Raises:
+        StillPending: It has no receipt yet; nothing is lost, ask again.
+        RuntimeError: Called by the act itself, whose entry nobody can append before it commits.
+    """
+    if under_way():
+        raise RuntimeError("an act cannot wait for its own receipt; wait when it has committed")
+    end_s = time.monotonic() + timeout_s
+    while True:
+        before = _collected
+        entry.refresh_from_db(fields=["receipt", "log_index"])
+        if entry.receipt:
+            return Receipt.from_bytes(entry.receipt.encode())
+        left_s = end_s - time.monotonic()
+        if left_s <= 0:
+            raise StillPending(f"{entry.kind} is recorded; its receipt is not there after {timeout_s:g} s")
+        with _arrived:
+            _arrived.wait_for(lambda seen=before: _collected != seen, min(left_s, OTHERS_S))  # type: ignore[misc]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from django.db import close_old_connections
 
-from proofhouse.server.engine import acts, blobs, deadlines, delivery, effects, mark, record, search
+from proofhouse.server.engine import acts, deadlines, delivery, effects, mark, record, search
 from proofhouse.server.engine.jobs.rules import Queue, limits_from
 from proofhouse.server.house import this_house
 
@@ -32,6 +32,7 @@ MINUTE_S = 60.0
 HOUR_S = 3600.0
 
 _wake = threading.Event()
+_recorded = threading.Event()
 _hourly: list[Callable[[], None]] = []
 
 
@@ -66,10 +67,29 @@ def _try_each(parts: Sequence[Callable[[], object]]) -> None:
             logger.exception("%s failed; it is tried again", part.__name__)
 
 
-def _work() -> None:
+def resume() -> None:
+    """Take up what an earlier process of this house left, before anything else is done in this one."""
     mark.take_up()
-    blobs.clear_unfinished()
     record.heal()
+
+
+def _keep_receipts() -> None:
+    """Commit to the log beside everything else, so that no slow letter holds up a receipt."""
+    while True:
+        _recorded.wait(IDLE_S)
+        _recorded.clear()
+        try:
+            if record.collect_receipts():
+                _wake.set()
+        except Exception:
+            logger.exception("receipts could not be collected; it is tried again")
+            time.sleep(IDLE_S)
+        close_old_connections()
+
+
+def _work() -> None:
+    resume()
+    threading.Thread(target=_keep_receipts, name="ledger", daemon=True).start()
     search.keep_all()
     due_s = minute_s = time.monotonic()
     while True:
@@ -91,6 +111,7 @@ _workers: list[DurableWorker] = []
 
 def start() -> None:
     """Start the standing work of this process, and its worker for jobs."""
+    acts.after_commit(_recorded.set)
     acts.after_commit(_wake.set)
     threading.Thread(target=_work, name="desk-work", daemon=True).start()
     threading.Thread(target=delivery.keep_delivering, name="post", daemon=True).start()

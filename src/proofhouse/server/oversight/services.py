@@ -79,7 +79,7 @@ def receive_export(letter: Received) -> None:
         ActError: The bundle does not verify; the house may send a right one.
     """
     content = letter.enclosures[letter.body["bundle"]]
-    with tempfile.TemporaryDirectory(dir=this_house().work) as scratch:
+    with tempfile.TemporaryDirectory(dir=this_house().scratch) as scratch:
         path = Path(scratch) / BUNDLE
         path.write_bytes(content)
         failed = [line for line in verify_bundle(path) if not line.ok]
@@ -108,7 +108,7 @@ def write_combined_bundle(*, actor: Person, path: str) -> dict[str, int]:
     newest = {row.peer_id: row for row in Export.objects.order_by("made_at")}
     if not newest:
         raise ActError("no export was received yet", "no_export")
-    with tempfile.TemporaryDirectory(dir=this_house().work) as scratch:
+    with tempfile.TemporaryDirectory(dir=this_house().scratch) as scratch:
         parts = []
         for name, row in newest.items():
             part = Path(scratch) / f"{name}.zip"

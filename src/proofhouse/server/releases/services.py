@@ -64,6 +64,9 @@ from proofhouse.server.releases.models import Acknowledgement, Agent, Enrolment,
 
 AUDIENCE = "public"
 METADATA_NAME = "vendor-metadata.json"
+RENEWED_BEFORE = timedelta(days=10)
+"""The director's release role is good for 30 days and is signed anew when so little is left."""
+
 GROUPS = 4
 """Vendors are spread over so many delegations (`docs/spec/manifest.md`)."""
 
@@ -126,7 +129,7 @@ def lay_out_repositories(entry: LedgerEntry) -> None:
 @contextmanager
 def _whole(name: str) -> Iterator[Path]:
     """Where to lay out a new repository: it takes its place when it is complete, whenever the house is killed."""
-    scratch: Path = this_house().work / f"new-{name}"
+    scratch: Path = this_house().scratch / name
     if scratch.exists():
         shutil.rmtree(scratch)
     yield scratch
@@ -138,10 +141,14 @@ def _whole(name: str) -> Iterator[Path]:
 
 @each_hour
 def renew_repositories() -> None:
-    """Sign snapshot and timestamp anew well before they expire, so that agents never take silence for a freeze."""
+    """Sign what is online anew well before it expires, so that agents never take silence for a freeze."""
     if repositories_published():
         image_repository().renew(now())
-        director_repository().renew(now())
+        director = director_repository()
+        if director.published_roles()["targets"].expires - now() < RENEWED_BEFORE:
+            director.renew_release_role(now=now())
+        else:
+            director.renew(now())
 
 
 @act(Permission.RELEASES_PATCH_DIRECT)
@@ -322,7 +329,8 @@ def publish_release(entry: LedgerEntry) -> None:
             entry.record,
             bytes(entry.record_key),
         )
-        director.authorise(_item(row.item, row.advisory, target, row.authorised_at), proof, now=now())
+        item = _item(row.item, row.advisory, target, row.authorised_at)
+        director.authorise(item, proof, now=now(), issued=row.authorised_at)
     row.manifest_version = director.manifest.version
     row.save(update_fields=["manifest_version"])
 

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a house does for itself: introductions, oversight, its own obligations, its standing duties."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from typing import Any
+
+from crash.scenarios import act, example, letter, of_act, of_letter, of_other, other, person, receive
+from crash.stage import Stage
+from obligations.makers import FACTS, LAW_DAY, MOMENTS, PROFILE
+from proofhouse.attest import Signer
+from proofhouse.ledger.bundle import verify_bundle
+from proofhouse.letters import Enclosure
+from proofhouse.server.accounts.permissions import Role
+from proofhouse.server.engine import work
+from proofhouse.server.engine.acts import ACTS
+from proofhouse.server.engine.clock import now, wire
+from proofhouse.server.house import this_house
+from proofhouse.server.obligations import running
+from proofhouse.server.obligations.models import ClockRun, Evidence, Filing, Incident
+from proofhouse.server.oversight.export import write_export
+from proofhouse.server.oversight.services import BUNDLE
+from server.makers import make_inquiry
+
+
+@of_act("engine.introduce", Role.STEWARD)
+def _introduce(stage: Stage) -> dict[str, Any]:
+    introduction = {
+        "house": "newcomer",
+        "title": "A new house",
+        "address": stage.doors.address,
+        "key": Signer.generate("letters", "newcomer", demo=True).public.to_record(),
+        "demo": True,
+        "since": wire(now()),
+        "until": None,
+    }
+    return {"introduction": introduction, "purposes": ["inquiry"]}
+
+
+def _tick(_: Any) -> None:
+    work.tick()
+
+
+@of_other("engine.tick", _tick)
+def _time(stage: Stage) -> None:
+    return None
+
+
+@of_act("obligations.make_feed", Role.COMPLIANCE, " in a house that never ran", fresh=True)
+def _new_house(stage: Stage) -> dict[str, Any]:
+    return {"token": secrets.token_urlsafe(32)}
+
+
+# --- oversight --------------------------------------------------------------------------------------------------------
+
+
+@of_act("oversight.ask_export", Role.INSPECTOR)
+def _ask_export(stage: Stage) -> dict[str, Any]:
+    return {"house": "clearing", "origin": "proofhouse.example/clearing/custody", "cases": ["case:1"]}
+
+
+def recorded(stage: Stage) -> str:
+    """A ledger case with an entry."""
+    made = make_inquiry(other(stage, "lab").peer)
+    act("exams.seal_bank", Role.AUTHORITY, case=made.case, commitments={"rule_sha256": "b" * 64, "items": 1})
+    return made.case
+
+
+@of_act("oversight.make_export", Role.COORDINATOR)
+def _make_export(stage: Stage) -> dict[str, Any]:
+    body = example("export-request", cases=[recorded(stage)])
+    receive(letter(stage, "inspector", "export-request", body))
+    return {}
+
+
+def export(stage: Stage) -> bytes:
+    """A house answers with a bundle that verifies; it is this house's own here."""
+    path = stage.directory / "export.zip"
+    write_export(path, [recorded(stage)])
+    enclosed = Enclosure.of(BUNDLE, path.read_bytes(), "application/zip")
+    return letter(stage, "clearing", "export", example("export"), enclosures=[enclosed])
+
+
+@of_letter("export")
+def _export(stage: Stage) -> bytes:
+    return export(stage)
+
+
+def _write_combined(_: Any) -> None:
+    path = this_house().directory / "combined.zip"
+    ACTS["oversight.write_combined_bundle"](actor=person(Role.INSPECTOR), path=str(path))
+    failed = [line.line for line in verify_bundle(path) if not line.ok]
+    assert not failed, failed
+
+
+@of_other("oversight.write_combined_bundle", _write_combined)
+def _combined(stage: Stage) -> None:
+    receive(export(stage))
+
+
+# --- the obligations desk ---------------------------------------------------------------------------------------------
+
+
+def answered() -> None:
+    """A profile of which some law asks something."""
+    for name, value in PROFILE.items():
+        act("obligations.set_fact", Role.COMPLIANCE, name=name, value=value, source="accounts")
+
+
+def incident(stage: Stage) -> Incident:
+    """An event with clocks."""
+    answered()
+    return act("obligations.open_incident", Role.COMPLIANCE, **_event())  # type: ignore[no-any-return]
+
+
+def _event() -> dict[str, Any]:
+    return {"title": "Monitor off", "moments": MOMENTS, "facts": FACTS, "law_day": LAW_DAY}
+
+
+@of_act("obligations.set_fact", Role.COMPLIANCE)
+def _set_fact(stage: Stage) -> dict[str, Any]:
+    return {"name": "org.nexus", "value": ["US-CA"], "source": "accounts"}
+
+
+_CARD = {"title": "Model card", "content": base64.b64encode(b"a card").decode(), "file_name": "card.txt"}
+
+
+@of_act("obligations.add_evidence", Role.COMPLIANCE)
+def _add_evidence(stage: Stage) -> dict[str, Any]:
+    return _CARD
+
+
+@of_act("obligations.link_evidence", Role.COMPLIANCE)
+def _link_evidence(stage: Stage) -> dict[str, Any]:
+    from proofhouse.server.obligations.own_law import law_book
+
+    act("obligations.add_evidence", Role.COMPLIANCE, **_CARD)
+    duty = next(iter(law_book().entries(now().date()))).obligation.id
+    return {"evidence": str(Evidence.objects.get().id), "obligation": duty, "covers": "all"}
+
+
+@of_act("obligations.open_incident", Role.COMPLIANCE)
+def _open_incident(stage: Stage) -> dict[str, Any]:
+    answered()
+    return _event()
+
+
+@of_act("obligations.amend_incident", Role.COMPLIANCE)
+def _amend_incident(stage: Stage) -> dict[str, Any]:
+    made = incident(stage)
+    facts = {**FACTS, "narrative": {**FACTS["narrative"], "reasons": "Known now."}}
+    return {"incident": str(made.id), "moments": MOMENTS, "facts": facts, "reason": "We learnt more."}
+
+
+def _dated() -> ClockRun:
+    return ClockRun.objects.filter(due__isnull=False).order_by("obligation", "part")[0]
+
+
+@of_act("obligations.override_clock", Role.COMPLIANCE)
+def _override(stage: Stage) -> dict[str, Any]:
+    incident(stage)
+    return {"clock": str(_dated().id), "due": "2027-02-01T12:00:00+00:00", "reason": "agreed with the office"}
+
+
+def _report(clock: ClockRun) -> dict[str, Any]:
+    return {"clock": str(clock.id), "recipient": clock.assessment["recipients"][0]["name"]}
+
+
+@of_act("obligations.draft_filing", Role.COMPLIANCE)
+def _draft(stage: Stage) -> dict[str, Any]:
+    incident(stage)
+    return _report(_dated())
+
+
+def drafted(stage: Stage) -> Filing:
+    """A filing that was drafted."""
+    incident(stage)
+    return act("obligations.draft_filing", Role.COMPLIANCE, **_report(_dated()))  # type: ignore[no-any-return]
+
+
+@of_act("obligations.mark_filed", Role.COMPLIANCE)
+def _filed(stage: Stage) -> dict[str, Any]:
+    return {"filing": str(drafted(stage).id), "reference": "A-1"}
+
+
+@of_act("obligations.acknowledge_filing", Role.COMPLIANCE)
+def _acknowledged(stage: Stage) -> dict[str, Any]:
+    made = drafted(stage)
+    act("obligations.mark_filed", Role.COMPLIANCE, filing=str(made.id))
+    return {"filing": str(made.id), "reference": "A-1"}
+
+
+@of_act("obligations.make_feed", Role.COMPLIANCE)
+def _feed(stage: Stage) -> dict[str, Any]:
+    return {"token": secrets.token_urlsafe(32)}
+
+
+def _keep_dates(_: Any) -> None:
+    running.keep_dates()
+
+
+@of_other("duty keep_dates", _keep_dates)
+def _dates(stage: Stage) -> None:
+    incident(stage)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The registry of what is crashed: one scenario, at least, for each act, letter, deadline and duty of a house."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from crash.stage import Scenario, Stage
+from proofhouse.letters import LETTER_TYPES, Enclosure
+from proofhouse.server.accounts.models import Person
+from proofhouse.server.accounts.permissions import Role
+from proofhouse.server.engine import post
+from proofhouse.server.engine.acts import ACTS, do_once, plain
+from proofhouse.server.engine.models import Letter, Peer, Thread
+from server.makers import Correspondent
+
+SCENARIOS: dict[str, Scenario] = {}
+"""By name: `desk.verb` of an act, `letter TYPE` or `letter TYPE/act`, `deadline KIND`, `duty NAME`, or the name under
+which other work runs."""
+
+Prepare = Callable[[Stage], Any]
+
+
+def _register(scenario: Scenario) -> None:
+    if scenario.name in SCENARIOS:
+        raise ValueError(f"{scenario.name} is crashed already")
+    SCENARIOS[scenario.name] = scenario
+
+
+def of_act(name: str, role: Role, variant: str = "", *, fresh: bool = False) -> Callable[[Prepare], Prepare]:
+    """Register what an act needs; it is done under an idempotency key, as the control socket and the API do it."""
+
+    def register(prepare: Prepare) -> Prepare:
+        def do(arguments: Mapping[str, Any]) -> object:
+            actor = Person.objects.get(email=f"{role}@office.example")
+            return do_once(name, f"crash/{name}", {"actor": actor, **arguments}, plain)
+
+        _register(Scenario(f"{name}{variant}", prepare, do, fresh=fresh))
+        return prepare
+
+    return register
+
+
+def of_letter(name: str) -> Callable[[Callable[[Stage], bytes]], Callable[[Stage], bytes]]:
+    """Register a letter that arrives; its sender hands it in again until it is acknowledged."""
+
+    def register(prepare: Callable[[Stage], bytes]) -> Callable[[Stage], bytes]:
+        _register(Scenario(f"letter {name}", prepare, post.receive))
+        return prepare
+
+    return register
+
+
+def of_other(name: str, do: Callable[[Any], object], *, counts: bool = False) -> Callable[[Prepare], Prepare]:
+    """Register any other work of a house; see `Scenario` for `counts`."""
+
+    def register(prepare: Prepare) -> Prepare:
+        _register(Scenario(name, prepare, do, counts))
+        return prepare
+
+    return register
+
+
+# --- what preparations are made of ------------------------------------------------------------------------------------
+
+
+def person(role: Role) -> Person:
+    """Whoever has this role in the office."""
+    return Person.objects.get(email=f"{role}@office.example")
+
+
+def act(name: str, role: Role, /, **arguments: Any) -> Any:
+    """Do an act as part of a preparation, and let the house come to rest."""
+    done = ACTS[name](actor=person(role), **arguments)
+    Stage.rest()
+    return done
+
+
+def other(stage: Stage, name: str) -> Correspondent:
+    """Another house, to write letters as."""
+    return Correspondent(name, stage.signers[name], Peer.objects.get(name=name))
+
+
+def example(letter_type: str, **changed: Any) -> dict[str, Any]:
+    """The example body of a letter type, with some fields changed."""
+    spec = next(each for each in LETTER_TYPES.values() if each.name == letter_type)
+    return {**spec.example, **changed}
+
+
+def letter(
+    stage: Stage,
+    sender: str,
+    letter_type: str,
+    body: Mapping[str, Any],
+    *,
+    thread: Thread | UUID | None = None,
+    enclosures: Sequence[Enclosure] = (),
+    in_reply_to: str | None = None,
+) -> bytes:
+    """A letter to the office, the next of its sender in the thread."""
+    identity = thread.id if isinstance(thread, Thread) else thread
+    sequence = 1 + Letter.objects.filter(thread_id=identity, direction=Letter.Direction.RECEIVED).count()
+    return (
+        other(stage, sender)
+        .letter(
+            letter_type,
+            body,
+            thread=identity,
+            sequence=sequence if identity else 1,
+            enclosures=enclosures,
+            in_reply_to=in_reply_to,
+        )
+        .data
+    )
+
+
+def receive(data: bytes) -> Thread:
+    """Take a letter as part of a preparation; returns its thread."""
+    post.receive(data)
+    Stage.rest()
+    return Letter.objects.filter(direction=Letter.Direction.RECEIVED).latest("thread_id", "sequence").thread
