@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import base64
 import secrets
+from datetime import timedelta
 from typing import Any
 
+from crash.review_scenarios import _notice
 from crash.scenarios import act, example, letter, of_act, of_letter, of_other, other, person, receive
 from crash.stage import Stage
 from obligations.makers import FACTS, LAW_DAY, MOMENTS, PROFILE
@@ -17,9 +19,10 @@ from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.engine import work
 from proofhouse.server.engine.acts import ACTS
 from proofhouse.server.engine.clock import now, wire
+from proofhouse.server.engine.models import Letter
 from proofhouse.server.house import this_house
-from proofhouse.server.obligations import running
-from proofhouse.server.obligations.models import ClockRun, Evidence, Filing, Incident
+from proofhouse.server.obligations import digest_services, running
+from proofhouse.server.obligations.models import ClockRun, Evidence, Filing, Incident, WeeklyDigest
 from proofhouse.server.oversight.export import write_export
 from proofhouse.server.oversight.services import BUNDLE
 from server.makers import make_inquiry
@@ -204,3 +207,92 @@ def _keep_dates(_: Any) -> None:
 @of_other("duty keep_dates", _keep_dates)
 def _dates(stage: Stage) -> None:
     incident(stage)
+
+
+@of_act("obligations.add_model", Role.COMPLIANCE)
+def _add_model(stage: Stage) -> dict[str, Any]:
+    answered()
+    return {"name": "Example-1"}
+
+
+@of_act("obligations.consent_bridge", Role.COMPLIANCE)
+def _consent(stage: Stage) -> dict[str, Any]:
+    return {}
+
+
+@of_act("obligations.withdraw_bridge", Role.COMPLIANCE)
+def _withdraw_bridge(stage: Stage) -> dict[str, Any]:
+    act("obligations.consent_bridge", Role.COMPLIANCE)
+    return {}
+
+
+def came_over(stage: Stage) -> str:
+    """A letter of a review that came over the bridge; its digest."""
+    act("obligations.consent_bridge", Role.COMPLIANCE)
+    receive(_notice(stage))
+    return Letter.objects.get(type="notice").digest
+
+
+@of_act("obligations.set_aside", Role.COMPLIANCE)
+def _set_aside(stage: Stage) -> dict[str, Any]:
+    return {"letter": came_over(stage), "reason": "No incident."}
+
+
+@of_act("obligations.take_fact", Role.COMPLIANCE)
+def _take_fact(stage: Stage) -> dict[str, Any]:
+    return {"letter": came_over(stage)}
+
+
+def _make_digests(_: Any) -> None:
+    digest_services.make_digests()
+
+
+@of_other("duty make_digests", _make_digests)
+def _digests(stage: Stage) -> None:
+    answered()
+
+
+@of_act("obligations.read_digest", Role.COMPLIANCE)
+def _read_digest(stage: Stage) -> dict[str, Any]:
+    answered()
+    digest_services.make_digests()
+    return {"week": WeeklyDigest.objects.get().week}
+
+
+# --- who may see a case -----------------------------------------------------------------------------------------------
+
+_PERSON = "reviewer@office.example"
+
+
+def _given(stage: Stage) -> dict[str, Any]:
+    until = wire(now() + timedelta(days=30))
+    return {"person": _PERSON, "case": recorded(stage), "reason": "needed", "until": until}
+
+
+@of_act("accounts.grant_access", Role.STEWARD)
+def _grant(stage: Stage) -> dict[str, Any]:
+    return _given(stage)
+
+
+@of_act("accounts.withdraw_grant", Role.STEWARD)
+def _withdraw_grant(stage: Stage) -> dict[str, Any]:
+    return {"grant": str(act("accounts.grant_access", Role.STEWARD, **_given(stage)).id)}
+
+
+def _conflict(stage: Stage) -> dict[str, Any]:
+    return {"person": _PERSON, "case": recorded(stage), "reason": "worked there"}
+
+
+@of_act("accounts.recuse", Role.STEWARD)
+def _recuse(stage: Stage) -> dict[str, Any]:
+    return _conflict(stage)
+
+
+@of_act("accounts.lift_recusal", Role.STEWARD)
+def _lift(stage: Stage) -> dict[str, Any]:
+    return {"recusal": str(act("accounts.recuse", Role.STEWARD, **_conflict(stage)).id), "reason": "over"}
+
+
+@of_act("accounts.mark_case", Role.REVIEWER)
+def _mark(stage: Stage) -> dict[str, Any]:
+    return {"case": recorded(stage), "mark": "TLP:AMBER+STRICT", "reason": "asked for"}

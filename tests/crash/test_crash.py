@@ -38,6 +38,12 @@ FEW = (
 )
 """What touches most: crashed at a few places with every change. `make test-all` crashes everything everywhere."""
 
+ELSEWHERE = {
+    "engine.cancel_job": "acts on a job under a running worker; tests/server kills those",
+    "engine.requeue_job": "likewise",
+}
+"""Acts without a scenario here, with the reason; a new act is not among them."""
+
 SAMPLE = 2
 MEMORY = Path("/dev/shm")
 """A killed process loses nothing that it wrote: houses in memory crash as those on disks do, only faster."""
@@ -66,7 +72,7 @@ def test_every_act_letter_deadline_and_duty_has_a_scenario() -> None:
     wanted |= {f"letter {name}" for name in post._HANDLERS}
     wanted |= {f"deadline {name}" for name in deadlines._HANDLERS}
     wanted |= {f"duty {duty.__name__}" for duty in work._hourly}
-    assert wanted - crashed == set()
+    assert wanted - crashed == set(ELSEWHERE)
     assert crashed - wanted == {"engine.tick", "releases.take_acknowledgement"}
 
 
