@@ -56,20 +56,21 @@ def using_database(described: dict[str, Any]) -> Iterator[None]:
 
 
 @contextmanager
-def fresh_database(kind: str, file: Path) -> Iterator[None]:
-    """Work on a new database with every table, an SQLite file or one on the server of the tests."""
+def fresh_database(kind: str, file: Path) -> Iterator[str]:
+    """Work on a new database with every table, an SQLite file or one on the server of the tests; gives its URL."""
     from proofhouse.server.engine.jobs.durable import prepare
 
     name = f"jobs_{secrets.token_hex(6)}"
-    described = sqlite(str(file))
+    described, url = sqlite(str(file)), ""
     if kind == "postgresql":
         _on_server(f"CREATE DATABASE {name}")
-        described = {**postgresql(os.environ["PROOFHOUSE_TEST_POSTGRES"]), "NAME": name}
+        url = os.environ["PROOFHOUSE_TEST_POSTGRES"].rsplit("/", 1)[0] + f"/{name}"
+        described = postgresql(url)
     try:
         with using_database(described):
             call_command("migrate", interactive=False, verbosity=0)
             prepare()
-            yield
+            yield url
     finally:
         if kind == "postgresql":
             _on_server(f"DROP DATABASE {name} WITH (FORCE)")
