@@ -27,6 +27,8 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 STORES = FLOORS[1:]
 MINUTE_S = 60.0
+START_S = 180.0
+"""For a worker to load and begin; long only where many share the machine."""
 
 
 @pytest.fixture(params=STORES)
@@ -81,7 +83,7 @@ def until(ready: Callable[[], Any], patience_s: float, what: str) -> Any:
     raise TimeoutError(what)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("elsewhere", [True, False], ids=["another machine", "this machine"])
 def test_a_killed_workers_job_is_taken_over_within_a_minute(
     house_with_tables: House, elsewhere: bool
@@ -92,8 +94,8 @@ def test_a_killed_workers_job_is_taken_over_within_a_minute(
         [sys.executable, "-m", "server.takeover", "ask", str(house.directory)], env=environment(), check=True
     )
     with working(house), working(house):
-        until(lambda: DoneAct.objects.filter(act="before").exists(), 60, "the first step")
-        until(lambda: Worker.objects.count() == 2, 60, "both workers")
+        until(lambda: DoneAct.objects.filter(act="before").exists(), START_S, "the first step")
+        until(lambda: Worker.objects.count() == 2, START_S, "both workers")
         holder = Job.objects.get().worker
         pid = Worker.objects.get(id=holder).pid
         if elsewhere:  # nobody here can see its process; only its silence tells
@@ -119,7 +121,7 @@ def test_a_worker_told_to_stop_hands_over_at_once(house_with_tables: House) -> N
         [sys.executable, "-m", "server.takeover", "ask", str(house.directory)], env=environment(), check=True
     )
     with working(house) as worker:
-        until(lambda: Job.objects.get().state == JobState.DONE, 60, "the job")
+        until(lambda: Job.objects.get().state == JobState.DONE, START_S, "the job")
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(60) == 0
     assert not Worker.objects.exists()
