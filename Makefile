@@ -25,11 +25,12 @@ test-all: setup lint  ## with the slow suites
 test-pg: setup  ## the suite against a PostgreSQL server of its own, installed where it is missing
 	@scripts/postgres $(PY) -m pytest -n 2 -m "not slow"
 
-lint: setup  ## style, types, import contracts
+lint: setup  ## style, types, import contracts, rules of the house
 	@.venv/bin/ruff check src tests benchmarks
 	@.venv/bin/ruff format --check src tests benchmarks
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
+	@$(PY) scripts/house_lint.py
 
 bench: setup  ## every benchmark, quickly
 	@for b in benchmarks/[a-z]*.py; do echo "== $$b"; $(PY) $$b --quick || exit 1; done

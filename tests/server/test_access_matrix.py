@@ -48,11 +48,14 @@ _FORM = frozenset({"GET", "HEAD", "POST"})
 _HOSTED: frozenset[Role] = frozenset()
 """No role of this house opens the desk of an organisation without one; tests/server/test_hosted_desk.py walks it."""
 _STEWARD = frozenset({Role.STEWARD})
+_KEEPERS = frozenset({Role.INSPECTOR, Role.STEWARD})
 _OWN = frozenset({Role.COMPLIANCE, Role.DEVELOPER, Role.OPERATOR})
 
 ROUTES: dict[str, Route] = {
     "": Route("/"),
     "search/": Route("/search/"),
+    "access/": Route("/access/", readers=_KEEPERS),
+    "access/<str:case>/": Route("/access/{case.entry.case}/", readers=_KEEPERS),
     "style-guide/": Route("/style-guide/"),
     "sign-in/": Route("/sign-in/", public="there is no other door", methods=_FORM),
     "sign-in/passkey/": Route("/sign-in/passkey/", public="the passkey's answer is checked", methods=_FORM),

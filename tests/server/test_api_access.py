@@ -253,11 +253,17 @@ ACTS_ASKED: dict[str, Act] = {
 PUBLIC = {"openapi.json", "", "{rest}"}
 """The description of the interface, and addresses that are none, say the same to everybody."""
 
+_ACCESS = "who may see what is set by people of the house, never by a program with a token"
 NOT_OVER_THE_API = {
     "correspondence.open_letter": "people of a hosted organisation work in the portal",
     "correspondence.write_letter": "people of a hosted organisation work in the portal",
     "engine.export_letters": "it writes a file on the operator's own machine",
     "engine.import_letters": "it reads a file on the operator's own machine",
+    "accounts.grant_access": _ACCESS,
+    "accounts.lift_recusal": _ACCESS,
+    "accounts.mark_case": _ACCESS,
+    "accounts.recuse": _ACCESS,
+    "accounts.withdraw_grant": _ACCESS,
     "oversight.write_combined_bundle": "it writes a file on the operator's own machine",
 }
 

@@ -24,7 +24,11 @@ def mark_of(case: str) -> Mark:
 def keep_mark(case: str, mark: str) -> None:
     """Mark a case as the letter does that brought it; a mark that is narrower already stays."""
     running()
-    _put(case, Mark.narrowest(mark_of(case), Mark(mark)) if _has_file(case) else Mark(mark))
+    borne = CaseFile.objects.filter(key=case).first()
+    if borne is None and Mark(mark) is not UNMARKED:
+        _put(case, Mark(mark))
+    elif borne is not None and Mark(borne.mark) is not Mark(mark):
+        put_mark(case, Mark.narrowest(Mark(borne.mark), Mark(mark)))
 
 
 def join_case(part: str, whole: str) -> None:
@@ -53,10 +57,6 @@ def widen(entry: LedgerEntry) -> None:
     newest = LedgerEntry.objects.filter(kind=MARKING, case=entry.case).latest("id")
     if newest == entry:
         put_mark(entry.case, Mark(entry.record["mark"]))
-
-
-def _has_file(case: str) -> bool:
-    return CaseFile.objects.filter(key=case).exists()
 
 
 def _put(case: str, mark: Mark) -> None:

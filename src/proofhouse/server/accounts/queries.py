@@ -7,8 +7,10 @@ from typing import Any
 
 from django.db.models import Q
 
+from proofhouse.server.accounts.explaining import Reach, explain_case
 from proofhouse.server.accounts.files import CaseFile, GateOpening, Grant, Recusal
-from proofhouse.server.accounts.gate import readable_by, rule, visible
+from proofhouse.server.accounts.gate import NotFound, readable_by, rule, visible
+from proofhouse.server.accounts.marks import Mark
 from proofhouse.server.accounts.models import (
     BreakGlass,
     Invitation,
@@ -18,12 +20,16 @@ from proofhouse.server.accounts.models import (
     Person,
 )
 from proofhouse.server.accounts.permissions import Role
+from proofhouse.server.accounts.standing import standing_of
 from proofhouse.server.engine.acts import question
 from proofhouse.server.engine.clock import wire
 
+KEEPERS = frozenset({Role.INSPECTOR, Role.STEWARD})
+"""They see who may see what, and why; not what it is."""
+
 readable_by(CaseFile, *Role)
 for _model in (GateOpening, Grant, Recusal):
-    readable_by(_model, Role.INSPECTOR, Role.STEWARD)
+    readable_by(_model, *KEEPERS)
 
 
 @rule(Grant)
@@ -65,4 +71,53 @@ def people(*, actor: Person) -> list[dict[str, Any]]:
             "signed_in": wire(person.last_login) if person.last_login else None,
         }
         for person in visible(actor, Person)
+    ]
+
+
+def who_reaches(actor: Person, case: str) -> tuple[Mark, list[Reach]]:
+    """The mark of a case and how far everybody reaches into it.
+
+    Raises:
+        NotFound: The actor keeps nobody's access.
+    """
+    if not (actor.is_active and standing_of(actor).roles & KEEPERS):
+        raise NotFound("no case like that")
+    return explain_case(case)
+
+
+@question
+def who_may_see(*, actor: Person, case: str) -> dict[str, Any]:
+    """Who may see what lies under a case, and by which rules; for stewards and inspectors."""
+    mark, reaches = who_reaches(actor, case)
+    return {
+        "case": case if reaches else "",
+        "mark": mark if reaches else "",
+        "people": [
+            {
+                "person": each.person.email,
+                "model": each.model,
+                "opened": each.opened,
+                "rows": each.rows,
+                "admitted_by": list(each.admitted_by),
+                "forbidden_by": list(each.forbidden_by),
+            }
+            for each in reaches
+        ],
+    }
+
+
+@question
+def openings(*, actor: Person) -> list[dict[str, Any]]:
+    """What was opened that is TLP:AMBER+STRICT or RED, newest first; the last thousand."""
+    return [
+        {
+            "person": row.person.email,
+            "model": row.model,
+            "row": row.row,
+            "case": row.case,
+            "mark": row.mark,
+            "rules": row.rules,
+            "first_at": wire(row.first_at),
+        }
+        for row in visible(actor, GateOpening).select_related("person")[:1000]
     ]

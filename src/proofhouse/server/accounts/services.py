@@ -37,6 +37,7 @@ from proofhouse.server.engine.clock import now, wire
 from proofhouse.server.engine.deadlines import set_deadline
 from proofhouse.server.engine.models import LedgerEntry
 from proofhouse.server.engine.record import record
+from proofhouse.server.engine.registry import OWN_AFFAIRS
 
 INVITATION_LASTS = timedelta(days=7)
 
@@ -500,6 +501,6 @@ def _known(actor: Person, case: str) -> str:
         if may_do(actor, Permission.ACCOUNTS_RECUSAL_LIFT)
         else visible(actor, LedgerEntry)
     )
-    if not case or not entries.filter(case=case).exists():
+    if case.startswith(OWN_AFFAIRS) or not case or not entries.filter(case=case).exists():
         raise NotFound("no case like that")
     return case

@@ -4,10 +4,12 @@
 from django.urls import path
 from django.views.decorators.http import require_http_methods
 
-from proofhouse.server.accounts import desk, own, views
+from proofhouse.server.accounts import access_views, desk, own, views
 
 app_name = "accounts"
 urlpatterns = [
+    path("access/", access_views.access_list, name="access"),
+    path("access/<str:case>/", access_views.access_case, name="access-case"),
     path("sign-out/", views.sign_out, name="sign-out"),
     path("invitations/<str:secret>/", views.invitation, name="invitation"),
     path(

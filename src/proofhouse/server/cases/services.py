@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from proofhouse.attest import sha256_hex
-from proofhouse.server.accounts.gate import access
+from proofhouse.server.accounts.casefiles import join_case, keep_mark, mark_of
+from proofhouse.server.accounts.gate import access, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission
 from proofhouse.server.cases.evidence import Evidence, ProvedProof, read_evidence
@@ -122,6 +123,7 @@ def receive_report(letter: Received) -> None:
             "recipe_sha256": recipe_sha256,
         },
     )
+    keep_mark(case, body["tlp"])
     Report.objects.create(
         id=body["report"],
         thread=letter.thread,
@@ -188,7 +190,8 @@ def accept_validation(*, actor: Person, title: str, product: str, envelope: str)
     evidence = read_evidence(content, public_keys("validation"))
     digest = put_blob(content)
     waiting = {
-        row.identifier: row for row in Report.objects.filter(state=ReportState.RECEIVED, product=product)
+        row.identifier: row
+        for row in visible(actor, Report).filter(state=ReportState.RECEIVED, product=product)
     }
     proved = {name: proof for proof in evidence.proofs for name in proof.identifiers if name in waiting}
     if not proved:
@@ -207,7 +210,9 @@ def accept_validation(*, actor: Person, title: str, product: str, envelope: str)
     group = next((found for found in evidence.groups if set(found) <= set(proved)), None)
     if group is None:
         raise ActError("the kill matrix joins none of the reports that wait here", "nothing_to_merge")
-    return _open_case(actor, title, product, [waiting[name] for name in group], evidence, digest)
+    case = _open_case(actor, title, product, [waiting[name] for name in group], evidence, digest)
+    join_case(entry.case, case.entry.case)
+    return case
 
 
 def _keep_run(report: Report, proof: ProvedProof, digest: str, real: bool, entry: LedgerEntry) -> None:
@@ -248,6 +253,7 @@ def _open_case(
     for report in reports:
         report.case = case
         report.save(update_fields=["case"])
+        join_case(report.entry.case, entry.case)
     for patch in evidence.patches:
         Patch.objects.create(
             case=case,
@@ -282,7 +288,7 @@ def notify_vendor(
     row.save()
     until = wire(row.embargo_until)
     record("embargo.set", row.thread.case, {"until": until, "state": "proposed", "by": actor.email})
-    common = {"case": str(row.id), "tlp": "TLP:AMBER", "identifiers": row.identifiers}
+    common = {"case": str(row.id), "tlp": mark_of(row.thread.case), "identifiers": row.identifiers}
     send(
         "case-message",
         row.thread,
@@ -352,6 +358,7 @@ def receive_case_message(letter: Received) -> None:
     answer = answers.get(letter.body["act"])
     if answer is not None:
         answer(letter)
+        keep_mark(letter.thread.case, letter.body["tlp"])
 
 
 def _case_of(letter: Received) -> Case:
@@ -425,7 +432,7 @@ def acknowledge_case(*, actor: Person, case: str) -> Case:
     _move_embargo(row, EmbargoState.ACTIVE)
     row.save()
     record("case.answer", row.thread.case, {"act": "vendor-acknowledged", "by": actor.email})
-    common = {"case": str(row.id), "tlp": "TLP:AMBER"}
+    common = {"case": str(row.id), "tlp": mark_of(row.thread.case)}
     send("case-message", row.thread, common | {"act": "vendor-acknowledged", "status": "affected"})
     send(
         "case-message",
@@ -459,7 +466,7 @@ def offer_patch(*, actor: Person, case: str, name: str, content: str, fixed_vers
         {
             "case": str(row.id),
             "act": "patch-offered",
-            "tlp": "TLP:AMBER",
+            "tlp": mark_of(row.thread.case),
             "patch": name,
             "fixed_version": fixed_version,
         },

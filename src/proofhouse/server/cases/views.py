@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from proofhouse.server.accounts.gate import NotFound, access, visible
-from proofhouse.server.cases.models import Case, Report, ValidationRun
+from proofhouse.server.cases.models import Case, Patch, Report, ValidationRun
 from proofhouse.server.cases.rules import CaseState
 from proofhouse.server.web.cells import at, digest, plain, receipt, state
 from proofhouse.server.web.pages import Cell, Page, Table, person_of, show, steps, timeline
@@ -72,7 +72,7 @@ def case(request: HttpRequest, case: UUID) -> HttpResponse:
             digest(patch.sha256),
             state("proved" if patch.proved else "offered", good=frozenset({"proved"})),
         ]
-        for patch in row.patches.all()
+        for patch in visible(person, Patch).filter(case=row)
     ]
     facts = [
         ("Product", plain(row.product)),

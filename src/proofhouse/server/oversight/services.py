@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from proofhouse.ledger.bundle import verify_bundle
+from proofhouse.server.accounts.gate import visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission
 from proofhouse.server.engine.acts import ActError, act
@@ -50,7 +51,9 @@ def make_export(*, actor: Person) -> Job:
     asked = next(
         (
             row
-            for row in Letter.objects.filter(type="export-request", direction=Letter.Direction.RECEIVED)
+            for row in visible(actor, Letter).filter(
+                type="export-request", direction=Letter.Direction.RECEIVED
+            )
             if not row.thread.letters.filter(type="export", direction=Letter.Direction.SENT).exists()
             and not Job.objects.filter(key=_key(row), state__in=LIVE).exists()
         ),
@@ -105,7 +108,7 @@ def write_combined_bundle(*, actor: Person, path: str) -> dict[str, int]:
     Raises:
         ActError: No export was received yet.
     """
-    newest = {row.peer_id: row for row in Export.objects.order_by("made_at")}
+    newest = {row.peer_id: row for row in visible(actor, Export).order_by("made_at")}
     if not newest:
         raise ActError("no export was received yet", "no_export")
     with tempfile.TemporaryDirectory(dir=this_house().scratch) as scratch:

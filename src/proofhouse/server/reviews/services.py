@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from proofhouse.attest import canonical, sha256_hex
-from proofhouse.server.accounts.gate import access
+from proofhouse.server.accounts.gate import access, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission
 from proofhouse.server.engine.acts import ActError, act
@@ -292,7 +292,7 @@ def open_window(*, actor: Person, inquiry: str, days: int) -> Window:
         ActError: Nothing is sealed for this case, or the seal has no receipt yet.
     """
     case = access(actor, Inquiry, id=inquiry)
-    seal = Seal.objects.filter(case=case.case).first()
+    seal = visible(actor, Seal).filter(case=case.case).first()
     if seal is None or not seal.entry.in_force:
         raise ActError("seal the bank and the rule first, and wait for the ledger's receipt", "not_sealed")
     opens_at = now()

@@ -12,7 +12,7 @@ from proofhouse.server.accounts.gate import NotFound, access, visible
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.exams.queries import seals_of, statements_of
 from proofhouse.server.reviews.charts import charts_of
-from proofhouse.server.reviews.models import Determination, Inquiry
+from proofhouse.server.reviews.models import Agreement, Determination, Inquiry
 from proofhouse.server.reviews.queries import register as register_entries
 from proofhouse.server.reviews.rules import SERVING_WARNING, InquiryState
 from proofhouse.server.web.cells import at, digest, plain, receipt, state
@@ -86,7 +86,7 @@ def review(request: HttpRequest, inquiry: UUID) -> HttpResponse:
             plain(f"{row.terms['access_days']} days"),
             at(row.accepted_at),
         ]
-        for row in case.agreements.all()
+        for row in visible(person, Agreement).filter(inquiry=case)
     ]
     facts = [
         ("With", plain(case.peer.title)),

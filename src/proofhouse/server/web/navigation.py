@@ -33,6 +33,7 @@ _PLACES: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("Work", "engine:work", frozenset({Role.COORDINATOR, Role.REVIEWER, Role.STEWARD})),
     ("People", "accounts:people", frozenset({Role.STEWARD})),
     ("Emergencies", "accounts:emergencies", frozenset({Role.INSPECTOR})),
+    ("Access", "accounts:access", frozenset({Role.INSPECTOR, Role.STEWARD})),
 )
 
 
