@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from proofhouse.server.accounts.gate import readable_by, rule, visible
+from proofhouse.server.accounts.gate import Tie, readable_by, rule, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.engine.acts import question
@@ -29,14 +29,14 @@ def jobs_of_the_house_or_ones_own(person: Person) -> Q | None:
     return Q() if Role.STEWARD in person.roles else Q(asked_by=person)
 
 
-@rule(Thread)
+@rule(Thread, Tie.PARTY)
 def threads_of_their_organisation(person: Person) -> Q | None:
     """People of an organisation without a house see its correspondence with this house, and no other."""
     theirs = list(person.organisations)
     return Q(peer__organisation__in=theirs) if theirs else None
 
 
-@rule(Letter)
+@rule(Letter, Tie.PARTY)
 def letters_of_their_organisation(person: Person) -> Q | None:
     """... and its letters: those that it wrote, and those to it whose acts have their receipts (design rule 3)."""
     theirs = list(person.organisations)
