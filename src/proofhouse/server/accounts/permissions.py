@@ -64,6 +64,7 @@ class Permission(StrEnum):
 
 _NEEDS_FRESH = frozenset(
     {
+        Permission.ACCOUNTS_EMERGENCY_DECLARE,
         Permission.ACCOUNTS_MEMBERSHIP_CHANGE,
         Permission.ACCOUNTS_PERSON_INVITE,
         Permission.ACCOUNTS_PERSON_STOP,
