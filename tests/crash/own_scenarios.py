@@ -71,13 +71,6 @@ def recorded(stage: Stage) -> str:
     return made.case
 
 
-@of_act("oversight.make_export", Role.COORDINATOR)
-def _make_export(stage: Stage) -> dict[str, Any]:
-    body = example("export-request", cases=[recorded(stage)])
-    receive(letter(stage, "inspector", "export-request", body))
-    return {}
-
-
 def export(stage: Stage) -> bytes:
     """A house answers with a bundle that verifies; it is this house's own here."""
     path = stage.directory / "export.zip"
