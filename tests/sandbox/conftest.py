@@ -23,7 +23,6 @@ from proofhouse.sandbox import (
 if not can_hold_memory():  # the same on a machine where this user may make no groups
     os.environ.setdefault(WATCHDOG, "1")
 
-TIERS_ALWAYS = ["T0", "T1"]
 TIERS = ["T0", pytest.param("T1", marks=pytest.mark.slow)]
 
 

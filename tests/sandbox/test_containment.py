@@ -45,7 +45,8 @@ def test_the_box_holds(profile: Profile) -> None:
     assert require_containment(profile).ok
 
 
-@pytest.mark.parametrize("profile", ["agent", pytest.param("build", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", ["agent", "build"])
 def test_the_strong_box_holds(profile: Profile) -> None:
     open_tier("T1").close()
     outcome = self_test(profile, "T1")

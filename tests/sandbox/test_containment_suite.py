@@ -23,14 +23,14 @@ from pathlib import Path
 import pytest
 
 from proofhouse.sandbox import Box, BoxSpec, Limits, SandboxDead, Tier
-from sandbox.conftest import TIERS_ALWAYS, open_tier
+from sandbox.conftest import TIERS, open_tier
 
 pytestmark = pytest.mark.sandbox
 
 _LIMITS = Limits(wall_s=30, memory_bytes=128 << 20, pids=40, output_bytes=100_000)
 
 
-@pytest.fixture(scope="module", params=TIERS_ALWAYS)
+@pytest.fixture(scope="module", params=TIERS)
 def tier(request: pytest.FixtureRequest) -> Tier:
     return request.param
 
