@@ -200,6 +200,8 @@ ACTS_ASKED: dict[str, Act] = {
     "inquiries/{inquiry}/window/closing": Act(
         "inquiries/{inquiry.id}/window/closing", frozenset({Role.REVIEWER})
     ),
+    "jobs/{job}/cancellation": Act("jobs/{job.id}/cancellation", frozenset({Role.STEWARD})),
+    "jobs/{job}/requeue": Act("jobs/{job.id}/requeue", frozenset({Role.STEWARD})),
     "letters/{letter}/abandonment": Act(
         "letters/" + "8" * 64 + "/abandonment", frozenset({Role.STEWARD}), {"reason": "They closed."}
     ),
@@ -404,6 +406,7 @@ def test_somebody_without_a_role_reads_the_register_and_nothing_else(places: Pla
     assert found == {"register"}
     assert client.get(PREFIX + "standing").json() == {
         "entries": 0, "pending": 0, "queued": 0, "dead": 0, "letters": 0,
+        "jobs_queued": 0, "jobs_running": 0, "jobs_poisoned": 0, "workers": 0,
     }  # fmt: skip
 
 

@@ -136,22 +136,22 @@ def test_an_ended_key_seals_nothing_new(lab: Correspondent) -> None:
 
 
 def test_a_next_key_comes_sealed_by_the_one_before_and_is_believed_for_no_more(house: Any, db: None) -> None:
-    lab = Correspondent.introduced("lab", frozenset({"introduction", "inquiry"}))
+    lab = Correspondent.introduced("lab", frozenset({"introduction", "checkpoint"}))
     new = Signer.generate("letters", "lab", demo=True)
     body = {
-        "house": "lab", "title": "Lab", "key": new.public.to_record(), "purposes": ["inquiry", "report"],
+        "house": "lab", "title": "Lab", "key": new.public.to_record(), "purposes": ["checkpoint", "notice"],
         "since": wire(now()), "until": None,
     }  # fmt: skip
-    early = lab.letter("inquiry", signer=new)
+    early = lab.letter(signer=new)
     with pytest.raises(UnknownKey):
         receive(early.data)
     receive(lab.letter("introduction", body).data)
-    receive(lab.letter("inquiry", signer=new).data)
+    receive(lab.letter(signer=new).data)
     with pytest.raises(WrongPurpose):
-        receive(lab.letter("report", signer=new).data)
+        receive(lab.letter("notice", signer=new).data)
     end_introduction(actor=make_person(Role.STEWARD), peer="lab", key_id=lab.signer.key_id, reason="Rotated.")
     with pytest.raises(OutsideIntroduction):
-        receive(lab.letter("inquiry").data)
+        receive(lab.letter().data)
 
 
 def test_a_second_key_introduced_by_hand_stands_beside_the_first(lab: Correspondent) -> None:

@@ -138,8 +138,8 @@ class IntroduceForm(HandedForm):
         },
     )
 
-    def __init__(self, *data: Any) -> None:
-        super().__init__(*data)
+    def __init__(self, data: Any = None, *, initial: dict[str, Any] | None = None) -> None:
+        super().__init__(data, initial=initial)
         self.fields["introduction"].widget = forms.HiddenInput()
 
 

@@ -177,7 +177,8 @@ def letter(request: HttpRequest, letter: str) -> HttpResponse:
     if row.direction == Letter.Direction.SENT and row.state in (Letter.State.DEAD, Letter.State.QUEUED):
         buttons.append(("abandon", "Give up"))
     lead = "Giving up ends the thread: the other house would hold all later letters."
-    actions = [Action("Settle this letter", form, buttons, lead)] if buttons and may_settle else []
+    settle = Action("Settle this letter", form, buttons, lead)
+    actions = [settle] if may_settle and (buttons or form.errors) else []
     page = Page(f"{row.type}, {row.direction}", facts=facts)
     return show_with(request, page, actions, status=422 if form.errors else 200)
 
@@ -193,7 +194,7 @@ def keys(request: HttpRequest) -> HttpResponse:
     if step == "look":
         handed = HandedForm(request.POST)
         if handed.is_valid():
-            introducing = IntroduceForm(None, {"introduction": handed["introduction"].value()})
+            introducing = IntroduceForm(initial={"introduction": handed["introduction"].value()})
     elif step == "introduce":
         introducing = IntroduceForm(request.POST)
         if introducing.is_valid() and _done(
