@@ -256,7 +256,27 @@ PUBLIC = {"openapi.json", "", "{rest}"}
 """The description of the interface, and addresses that are none, say the same to everybody."""
 
 _ACCESS = "who may see what is set by people of the house, never by a program with a token"
+_PEOPLE = "people and their keys are looked after by people, never by a program with a token"
+_SO_FAR = "asked for in the portal or on the control socket so far"
 NOT_OVER_THE_API = {
+    "accounts.add_organisation": _PEOPLE,
+    "accounts.break_glass": "on the machine of the house only",
+    "accounts.end_sessions": _PEOPLE,
+    "accounts.grant_role": _PEOPLE,
+    "accounts.invite": _PEOPLE,
+    "accounts.make_token": _PEOPLE,
+    "accounts.revoke_role": _PEOPLE,
+    "accounts.revoke_token": _PEOPLE,
+    "accounts.stop_person": _PEOPLE,
+    "accounts.withdraw_invitation": _PEOPLE,
+    "cases.validate": _SO_FAR,
+    "obligations.add_model": _SO_FAR,
+    "obligations.consent_bridge": _SO_FAR,
+    "obligations.read_digest": _SO_FAR,
+    "obligations.set_aside": _SO_FAR,
+    "obligations.take_fact": _SO_FAR,
+    "obligations.withdraw_bridge": _SO_FAR,
+    "releases.make_enrolment": "its code is shown once, to the operator who asks for it",
     "correspondence.open_letter": "people of a hosted organisation work in the portal",
     "correspondence.write_letter": "people of a hosted organisation work in the portal",
     "engine.export_letters": "it writes a file on the operator's own machine",

@@ -124,8 +124,8 @@ def test_an_amber_list_costs_what_the_table_costs(vendor: Correspondent) -> None
         for _ in range(4):
             list(visible(coordinator, Case))
             visible(coordinator, Report).count()
-    assert len(asked) == 2 + 8, "roles and what can matter once, then one query a list"
-    assert "accounts_" not in asked[2]["sql"]
+    assert len(asked) == 3 + 8, "roles, lent roles and what can matter once, then one query a list"
+    assert "accounts_" not in asked[3]["sql"]
 
 
 # --- why --------------------------------------------------------------------------------------------------------------
