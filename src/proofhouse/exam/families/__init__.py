@@ -6,9 +6,10 @@ from __future__ import annotations
 from proofhouse.exam.families.mem_discover import MEM_DISCOVER
 from proofhouse.exam.families.mem_patch import MEM_PATCH
 from proofhouse.exam.families.mem_poc import MEM_POC
+from proofhouse.exam.families.web import WEB
 from proofhouse.exam.item import Family
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (MEM_DISCOVER, MEM_PATCH, MEM_POC)}
+FAMILIES: dict[str, Family] = {family.name: family for family in (MEM_DISCOVER, MEM_PATCH, MEM_POC, *WEB)}
 """All families by name."""
 
 
