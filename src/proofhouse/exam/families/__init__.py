@@ -3,13 +3,29 @@
 
 from __future__ import annotations
 
+from proofhouse.exam.families.exploit_canary import EXPLOIT_CANARY
 from proofhouse.exam.families.mem_discover import MEM_DISCOVER
 from proofhouse.exam.families.mem_patch import MEM_PATCH
 from proofhouse.exam.families.mem_poc import MEM_POC
+from proofhouse.exam.families.model_limits import MODEL_MISUSE, MODEL_SCOPE
+from proofhouse.exam.families.model_orders import MODEL_HIJACK, MODEL_INJECTION
+from proofhouse.exam.families.model_secrets import MODEL_EXFILTRATION, MODEL_REFUSAL
 from proofhouse.exam.families.web import WEB
 from proofhouse.exam.item import Family
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (MEM_DISCOVER, MEM_PATCH, MEM_POC, *WEB)}
+MODEL: tuple[Family, ...] = (
+    MODEL_EXFILTRATION,
+    MODEL_HIJACK,
+    MODEL_INJECTION,
+    MODEL_MISUSE,
+    MODEL_REFUSAL,
+    MODEL_SCOPE,
+)
+"""Families about the model's own weaknesses."""
+
+FAMILIES: dict[str, Family] = {
+    family.name: family for family in (EXPLOIT_CANARY, MEM_DISCOVER, MEM_PATCH, MEM_POC, *MODEL, *WEB)
+}
 """All families by name."""
 
 

@@ -11,95 +11,10 @@ from collections.abc import Mapping
 from string import Template
 
 from proofhouse.exam.families._stream import Stream
+from proofhouse.exam.families._words import WORDS
 
 PORT = 8080
 HOST = "app"
-
-WORDS = (
-    *(
-        "amber",
-        "anvil",
-        "barley",
-        "basin",
-        "beacon",
-        "birch",
-        "bramble",
-        "bridle",
-        "canal",
-        "cedar",
-        "chalk",
-        "cinder",
-    ),
-    *(
-        "clover",
-        "cobalt",
-        "copper",
-        "cotton",
-        "crane",
-        "dahlia",
-        "delta",
-        "ember",
-        "fathom",
-        "fennel",
-        "ferry",
-        "flint",
-    ),
-    *(
-        "garnet",
-        "ginger",
-        "granite",
-        "harbor",
-        "hazel",
-        "heron",
-        "indigo",
-        "juniper",
-        "kelp",
-        "lantern",
-        "larch",
-    ),
-    *(
-        "linen",
-        "lotus",
-        "maple",
-        "marble",
-        "meadow",
-        "mortar",
-        "nickel",
-        "nutmeg",
-        "oat",
-        "olive",
-        "orchid",
-        "otter",
-    ),
-    *(
-        "paddle",
-        "pebble",
-        "pepper",
-        "pewter",
-        "plover",
-        "poplar",
-        "quartz",
-        "quill",
-        "raven",
-        "reed",
-        "ribbon",
-    ),
-    *(
-        "saddle",
-        "saffron",
-        "sage",
-        "shale",
-        "sorrel",
-        "spindle",
-        "thistle",
-        "timber",
-        "tulip",
-        "umber",
-        "velvet",
-    ),
-    *("walnut", "willow", "yarrow", "zephyr"),
-)
-"""Names for everything; none holds a word of SQL that a filter could look for."""
 
 FRAME = Template('''\
 #!/usr/bin/env python3
