@@ -23,9 +23,9 @@ MODEL: tuple[Family, ...] = (
 )
 """Families about the model's own weaknesses."""
 
-FAMILIES: dict[str, Family] = {
-    family.name: family for family in (EXPLOIT_CANARY, MEM_DISCOVER, MEM_PATCH, MEM_POC, *MODEL, *WEB)
-}
+_ALL: tuple[Family, ...] = (EXPLOIT_CANARY, MEM_DISCOVER, MEM_PATCH, MEM_POC, *MODEL, *WEB)
+
+FAMILIES: dict[str, Family] = {family.name: family for family in _ALL}
 """All families by name."""
 
 
