@@ -139,6 +139,8 @@ def test_a_broken_tile_is_named(three: None, house: House) -> None:
     assert "tile/0/000.p/3" in check_house().message
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_house_with_an_altered_row_does_not_start_and_says_why(tmp_path: Path) -> None:
     directory = tmp_path / "lab"
     open_house(
@@ -154,7 +156,7 @@ def test_a_house_with_an_altered_row_does_not_start_and_says_why(tmp_path: Path)
 
     def house(*words: str) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-m", "proofhouse.cli", "house", *words]
-        return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, timeout=280)
 
     fill = (
         "import sys; from pathlib import Path; from proofhouse.server.process import enter\n"
@@ -164,7 +166,7 @@ def test_a_house_with_an_altered_row_does_not_start_and_says_why(tmp_path: Path)
         "with acts.one_transaction('test'): record.record('inquiry.send', 'review:1', {'number': 1})\n"
         "record.collect_receipts()\n"
     )
-    subprocess.run([sys.executable, "-c", fill, str(directory)], env=environment, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", fill, str(directory)], env=environment, check=True, timeout=280)
     whole = house("check", str(directory), "--json")
     said: dict[str, Any] = json.loads(whole.stdout)
     assert (whole.returncode, said["ok"], said["leaves"], said["rows"]) == (0, True, 1, 1)
