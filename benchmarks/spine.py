@@ -244,7 +244,7 @@ def load(house: House, path: str, cookie: str, seconds: float) -> dict[str, floa
         said: dict[str, float] = json.loads(subprocess.run(argv, check=True, capture_output=True).stdout)
     else:
         argv = [wrk, "-t1", f"-c{CLIENTS}", f"-d{seconds:.0f}s", "--latency", "-H", f"Cookie: {cookie}"]
-        argv.append(f"http://localhost:{house.port}{path}")
+        argv.append(f"http://127.0.0.1:{house.port}{path}")
         words = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split()
         late = words[words.index("99%") + 1]
         unit = 0.001 if late.endswith("us") else 1.0 if late.endswith("ms") else 1000.0
@@ -253,7 +253,7 @@ def load(house: House, path: str, cookie: str, seconds: float) -> dict[str, floa
             "p99_ms": float(late.rstrip("mus")) * unit,
             "wrong": float("Non-2xx" in words),
         }
-    if said["wrong"]:
+    if said["wrong"] or not said["rps"]:
         sys.exit(f"{path} did not answer with 200")
     return said
 
