@@ -159,6 +159,7 @@ FILL = """
 import django, sys, uuid
 django.setup()
 from datetime import timedelta
+from django.conf import settings
 from django.contrib.auth import SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import transaction
@@ -200,10 +201,9 @@ with transaction.atomic():
             for number, entry in enumerate(signed, first)], 1000)
 session = SessionStore()
 session[SESSION_KEY] = str(cora.pk)
-session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
 session[HASH_SESSION_KEY] = cora.get_session_auth_hash()
 session.create()
-from django.conf import settings
 print(f"{settings.SESSION_COOKIE_NAME}={session.session_key}")
 """
 

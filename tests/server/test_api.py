@@ -14,13 +14,15 @@ from django.test import Client
 from ninja.openapi.schema import OpenAPISchema
 
 from proofhouse.cli import main
-from proofhouse.server.accounts.permissions import Role
+from proofhouse.server.accounts.models import Person
+from proofhouse.server.accounts.permissions import Permission, Role
+from proofhouse.server.accounts.tokens import Scope
 from proofhouse.server.api import PREFIX, api, description
 from proofhouse.server.cases.models import Case
 from proofhouse.server.engine.models import DoneAct, LedgerEntry, Peer
 from proofhouse.server.house import House
 from proofhouse.server.reviews.models import Inquiry
-from server.makers import Correspondent, make_case, make_world
+from server.makers import Correspondent, make_case, make_person, make_token, make_world
 from server.test_api_access import ACTS_ASKED, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -302,3 +304,35 @@ def test_no_two_shapes_share_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(OpenAPISchema, "add_schema_definitions", add)
     assert description()["components"]["schemas"]
+
+
+# --- machines ---------------------------------------------------------------------------------------------------------
+
+
+def machine(person: Person, *scopes: str) -> Client:
+    secret, _ = make_token(person, *scopes)
+    return Client(headers={"Authorization": f"Bearer {secret}"}, enforce_csrf_checks=True)
+
+
+def test_a_machine_reads_what_its_person_sees_if_its_token_is_for_reading(lab: Correspondent) -> None:
+    case = make_case(lab.peer)
+    person = make_person(Role.COORDINATOR)
+    reading = machine(person, Scope.READ.value)
+    assert [row["id"] for row in reading.get(PREFIX + "cases").json()["items"]] == [str(case.id)]
+    refused = machine(person, Permission.MEMBERS_SBOM_MATCH.value).get(PREFIX + "cases")
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_allowed")
+    person.memberships.all().delete()
+    assert reading.get(PREFIX + "cases").status_code == 401
+
+
+def test_a_machine_asks_for_the_acts_in_its_scopes_only(lab: Correspondent) -> None:
+    person = make_person(Role.DEVELOPER)
+    allowed = machine(person, Permission.REVIEWS_INQUIRY_SEND.value)
+    assert ask(allowed, "inquiries", INQUIRY).status_code == 200
+    assert ask(machine(person, Scope.READ.value), "inquiries", INQUIRY, key="key-2").status_code == 403
+    assert Inquiry.objects.count() == 1
+
+
+def test_a_token_that_is_over_is_nobody(lab: Correspondent) -> None:
+    answer = Client(headers={"Authorization": "Bearer ph_nothing"}).get(PREFIX + "cases")
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_signed_in")

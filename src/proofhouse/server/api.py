@@ -32,7 +32,7 @@ from proofhouse.server.oversight.api import desk as oversight
 from proofhouse.server.releases.api import desk as releases
 from proofhouse.server.rest.bodies import JsonParser
 from proofhouse.server.rest.desk import tagged
-from proofhouse.server.rest.door import Session
+from proofhouse.server.rest.door import Bearer, Session
 from proofhouse.server.rest.problems import MEDIA_TYPE, problem, problem_of
 from proofhouse.server.reviews.api import desk as reviews
 
@@ -49,7 +49,7 @@ def _interface() -> NinjaAPI:
         ),
         openapi_url=None,
         docs_url=None,
-        auth=[Session()],
+        auth=[Bearer(), Session()],
         parser=JsonParser(),
         urls_namespace="api",
     )

@@ -59,6 +59,9 @@ _after_commit: list[Callable[[], None]] = []
 ACTS: dict[str, Callable[..., Any]] = {}
 """Every act by its public name, `desk.verb`."""
 
+PERMISSIONS: dict[str, Permission] = {}
+"""What each act takes, by its public name."""
+
 QUESTIONS: dict[str, Callable[..., Any]] = {}
 """Every question that may be asked on the control socket, `desk.noun`."""
 
@@ -151,6 +154,7 @@ def act(permission: Permission) -> Callable[[F], F]:
                 return function(**arguments)
 
         ACTS[name] = run
+        PERMISSIONS[name] = permission
         return run  # type: ignore[return-value]  # same signature, checked above
 
     return wrap

@@ -27,15 +27,15 @@ from pydantic import BaseModel, Field, create_model
 
 from proofhouse.attest import sha256_hex
 from proofhouse.server.accounts.gate import NotFound, visible
-from proofhouse.server.engine.acts import do_once, plain, public_name
+from proofhouse.server.engine.acts import PERMISSIONS, do_once, plain, public_name
 from proofhouse.server.rest.bodies import Body, Row
-from proofhouse.server.rest.door import person_asking
+from proofhouse.server.rest.door import actor, reader
 from proofhouse.server.rest.paging import PageAsked, page
 from proofhouse.server.rest.problems import Problem
 
 R = TypeVar("R", bound=Row)
 
-REFUSED_READS = (401, 404, 422, 503)
+REFUSED_READS = (401, 403, 404, 422, 503)
 REFUSED_ACTS = (400, 401, 403, 404, 409, 413, 415, 422, 503)
 
 Key = Annotated[
@@ -96,7 +96,7 @@ class Desk(Router):
         narrowed = create_model(f"{row.__name__}List", __base__=PageAsked, **narrowing)
 
         def view(request: HttpRequest, asked: Any) -> HttpResponse:
-            query = visible(person_asking(request), model)
+            query = visible(reader(request), model)
             wanted = {name: value for name in by if (value := getattr(asked, name)) is not None}
             if wanted:
                 query = query.filter(**wanted)
@@ -111,7 +111,7 @@ class Desk(Router):
         columns = _columns(model, row, computed, set())
 
         def view(request: HttpRequest, **where: Any) -> HttpResponse:
-            found = visible(person_asking(request), model).filter(pk=where[name])
+            found = visible(reader(request), model).filter(pk=where[name])
             values = found.values(*columns, **computed).first()
             if values is None:
                 raise NotFound(f"no {model._meta.verbose_name} like that")
@@ -123,9 +123,7 @@ class Desk(Router):
         """Let a question of `queries.py` be asked; the path's parameters and those of `asked` are its arguments."""
 
         def view(request: HttpRequest, **where: Any) -> HttpResponse:
-            said = question(
-                actor=person_asking(request), **{name: str(value) for name, value in where.items()}
-            )
+            said = question(actor=reader(request), **{name: str(value) for name, value in where.items()})
             return tagged(request, msgspec.json.encode(said))
 
         self._read(path, view, _first_line(question), shape, _path_types(path) | asked)
@@ -153,7 +151,7 @@ class Desk(Router):
         ) -> HttpResponse:
             given = body.model_dump(mode="json", exclude_unset=True) if body else {}
             arguments = {
-                "actor": person_asking(request),
+                "actor": actor(request, PERMISSIONS[name]),
                 **given,
                 **{key: str(each) for key, each in where.items()},
             }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is asking: a person with a session in the browser. Whoever is neither gets 401 and how to sign in."""
+"""Who is asking: a person with a session in the browser, or a machine with a token. All others get 401."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
-from ninja.security import APIKeyCookie
+from ninja.security import APIKeyCookie, HttpBearer
 from ninja.utils import check_csrf
 
+from proofhouse.server.accounts.gate import NotAllowed
 from proofhouse.server.accounts.models import Person
+from proofhouse.server.accounts.permissions import Permission
+from proofhouse.server.accounts.tokens import Machine, Scope, authenticate_token
 from proofhouse.server.rest.problems import CsrfRefused
 
 
@@ -33,7 +36,47 @@ class Session(APIKeyCookie):
         raise NotImplementedError
 
 
-def person_asking(request: HttpRequest) -> Person:
-    """The person whom the door let in."""
-    person: Person = request.auth  # type: ignore[attr-defined]  # set by ninja from what the door returned
-    return person
+class Bearer(HttpBearer):
+    """A machine's token, in `Authorization: Bearer ph_…`; it reaches as far as its scopes and its maker reach."""
+
+    def __call__(self, request: HttpRequest) -> Machine | None:
+        """The machine of the token, or None."""
+        header = request.headers.get("Authorization", "")
+        return authenticate_token(header) if header else None
+
+    def authenticate(self, request: HttpRequest, token: str) -> Any:
+        """Never asked: the call above decides."""
+        raise NotImplementedError
+
+
+def reader(request: HttpRequest) -> Person:
+    """In whose name rows are read.
+
+    Raises:
+        NotAllowed: It is a machine whose token is not for reading.
+    """
+    asking = _asking(request)
+    if isinstance(asking, Person):
+        return asking
+    if not asking.reads:
+        raise NotAllowed(f"this token lacks the scope {Scope.READ.value}")
+    return asking.person
+
+
+def actor(request: HttpRequest, permission: Permission) -> Person:
+    """In whose name an act is asked for.
+
+    Raises:
+        NotAllowed: It is a machine whose token is not for this act.
+    """
+    asking = _asking(request)
+    if isinstance(asking, Person):
+        return asking
+    if not asking.may(permission):
+        raise NotAllowed(f"this token, or who made it, lacks {permission.value}")
+    return asking.person
+
+
+def _asking(request: HttpRequest) -> Person | Machine:
+    asking: Person | Machine = request.auth  # type: ignore[attr-defined]  # set by ninja from what the door returned
+    return asking
