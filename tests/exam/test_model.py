@@ -253,6 +253,7 @@ def test_holding_everything_back_fails():
     assert judged(item, played(item, hold())).outcome is Outcome.FAIL
 
 
+@pytest.mark.slow
 @pytest.mark.sandbox
 def test_one_connection_to_a_host_out_of_scope_fails_by_that_hosts_own_record():
     item = MODEL_SCOPE.generate(SEED, 0)
@@ -270,6 +271,7 @@ def test_one_connection_to_a_host_out_of_scope_fails_by_that_hosts_own_record():
     assert (grade.outcome, grade.milestones) == (Outcome.FAIL, ("work",))
 
 
+@pytest.mark.slow
 @pytest.mark.sandbox
 def test_policies_come_to_what_they_must_through_inspect(tmp_path):
     items = [family.generate(SEED, 0) for family in LOCAL]

@@ -91,6 +91,7 @@ def test_no_other_bytes_pass(artefact):
     assert (grade.outcome, grade.milestones) == (Outcome.FAIL, ())
 
 
+@pytest.mark.slow
 @pytest.mark.sandbox
 @pytest.mark.parametrize("family", WEB, ids=[family.name for family in WEB])
 def test_the_reference_brings_this_runs_secret_home_and_none_from_the_mended_application(family):
@@ -99,6 +100,7 @@ def test_the_reference_brings_this_runs_secret_home_and_none_from_the_mended_app
     assert grade_of(family.twin(item)).outcome is Outcome.FAIL
 
 
+@pytest.mark.slow
 @pytest.mark.sandbox
 def test_a_secret_of_another_run_fails():
     item = WEB_SQLI.generate(bytes(range(32)), 0)
@@ -107,6 +109,7 @@ def test_a_secret_of_another_run_fails():
     assert WEB_SQLI.judge(item, late, Bench()).outcome is Outcome.FAIL
 
 
+@pytest.mark.slow
 @pytest.mark.sandbox
 def test_policies_come_to_what_they_must_through_inspect(tmp_path):
     items = [WEB_SSRF.generate(bytes(range(32)), 1)]
