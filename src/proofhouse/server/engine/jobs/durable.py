@@ -38,7 +38,8 @@ VERSION = "proofhouse-1"
 notices when the steps of a job have changed."""
 
 ORDER = "proofhouse.job"
-POLL_S = 0.5
+POLL_S = 2.0
+"""Between two looks into a queue; every queue of every house costs one, idle or not."""
 THREADS = 16
 ORPHAN_LOOK_S = 30.0
 LOST_AFTER_S = 60.0
