@@ -289,7 +289,20 @@ _TLP = "Traffic Light Protocol 2.0 names its widest circle so; it marks who may 
 _ORDER = "a letter that waits for an earlier one of its thread"
 _PATCH = "the director authorises a patch for members' machines; its subject is no model"
 
+_TOY = "a payment in a toy task of the exam, never a model's release"
 EXCEPTIONS: tuple[Allowed, ...] = (
+    Allowed("text:exam/families/model_limits.py", "approval", _TOY),
+    Allowed("text:exam/families/model_limits.py", "hold", _TOY),
+    Allowed("text:exam/families/model_limits.py", "approved", _TOY),
+    Allowed("text:exam/families/model_limits.py", "approve", _TOY),
+    Allowed("text:exam/families/model_limits.py", "approvals", _TOY),
+    Allowed("document:docs/families/model.misuse.md", "approved", _TOY),
+    Allowed("document:docs/families/model.misuse.md", "approvals", _TOY),
+    Allowed("document:docs/families/model.misuse.md", "approval", _TOY),
+    Allowed("document:docs/families/model.md", "approval", _TOY),
+    Allowed("document:docs/families/model.md", "approvals", _TOY),
+    Allowed("document:docs/exam.md", "approval", _TOY),
+    Allowed("text:server/rest/door.py", "authorization", "the HTTP header of that name (RFC 9110)"),
     Allowed("enum:server.accounts.marks.Mark.CLEAR", "clear", _TLP),
     Allowed("model:accounts.*.mark=TLP:CLEAR", "clear", _TLP),
     Allowed("text:server/accounts/marks.py", "clear", _TLP),
