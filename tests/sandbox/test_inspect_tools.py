@@ -191,7 +191,8 @@ def test_an_inspect_cyber_evaluation_may_have_several_hosts(tmp_path: Path) -> N
     evaluation = evaluation.replace("/work/box/flag.txt: flag.txt", '"vault:/work/flag.txt": flag.txt')
     (tmp_path / "eval.yaml").write_text(evaluation)
     dataset = create_agentic_eval_dataset(tmp_path).filter_by_metadata_field("variant_name", "hint")
-    task = Task(dataset=dataset, solver=[use_tools(bash(timeout=20)), generate()], scorer=includes())
+    solver = [use_tools(bash(timeout=20)), generate(tool_calls="single")]
+    task = Task(dataset=dataset, solver=solver, scorer=includes())
     model = _answer_with("ls /work/box/; getent hosts vault")
     [log] = run_task(task, model=model, display="none", log_dir=str(tmp_path / "logs"))
     assert log.samples is not None
