@@ -17,7 +17,7 @@ up: setup  ## the portal of the review office on 127.0.0.1 (AS=lab|office|cleari
 	@.venv/bin/proofhouse up --house $(HOUSE) --as $(or $(AS),office)
 
 test: setup lint  ## what every change must pass
-	@$(PY) -m pytest -n 2 -m "not slow" --cov --cov-report=term:skip-covered
+	@$(PY) -m pytest -n 2 -m "not slow"
 
 test-all: setup lint  ## with the slow suites
 	@$(PY) -m pytest -n 2 --cov --cov-report=term:skip-covered
