@@ -3,6 +3,7 @@
 
 import json
 import re
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -104,13 +105,36 @@ def test_incident_prints_clocks_strictest_first_in_utc_and_local_time(folder: Pa
     text = run(folder, *CLOCKS, "--why").output
     assert "due Fri 08 Jan 2027 14:00 CST to Illinois Emergency Management Agency" in text
     assert "[yes] definition critical_safety_incident" in text
+    assert "(model.training_ops = 2.1e+26, from model card v3)" in text
+    assert "(org.nexus = US-CA, US-NY, US-IL, US)" in text
+    assert "(event.in_elicitation_evaluation = no)" in text
+    assert "in force since 2027-01-01" in text
+
+
+def test_without_a_day_the_law_of_today_is_asked(folder: Path) -> None:
+    today = datetime.now(UTC).date()
+    questions = [("check", "--facts", "facts.yaml")]
+    questions += [(*CLOCKS[:5],), ("diff", "--from", "2026-11-23")]
+    answers = [record(run(folder, *question, "--json"))["as_of"] for question in questions]
+    assert {date.fromisoformat(answer) - today for answer in answers} <= {timedelta(0), timedelta(1)}
+
+
+def test_a_part_that_hangs_on_an_unanswered_fact_asks_for_it(folder: Path) -> None:
+    text = run(folder, *CHECK).output
+    assert "? Do you give the whistleblower notice in writing once a year" in text
 
 
 def test_diff_says_what_starts_and_what_the_text_changed(folder: Path) -> None:
     answer = record(run(folder, *DIFF, "--facts", "facts.yaml", "--json"))
     started = {one["obligation"]: one for one in answer["changes"]}
     assert started["us-ny-raise-incident"]["result"] == ["not_yet_effective", "applies"]
+    assert started["us-ny-raise-incident"]["words"] == ["not yet effective", "appears to apply"]
+    assert started["us-ny-raise-incident"]["grade"] == "primary_read"
     assert "us-co-sb189-adverse" not in started
+    text = run(folder, *DIFF, "--facts", "facts.yaml").output
+    assert "answer: not yet effective -> appears to apply" in text
+    assert "[us-ny-raise-incident]: standing; grade primary_read" in text
+    assert not re.search(r"-> applies\b", text)
     texts = record(run(folder, "diff", "--from", "2026-01-15", "--to", "2026-04-01", "--json"))
     raise_ = next(one for one in texts["changes"] if one["obligation"] == "us-ny-raise-incident")
     fields = {one["path"]: (one["before"], one["after"]) for one in raise_["fields"]}
@@ -144,6 +168,10 @@ def test_lint_passes_on_the_data_of_its_day(folder: Path) -> None:
         ("org: {roles: [ai_devloper]}", "org.roles"),
         ("org: [", "not readable"),
         ("org: {nexus: [Kansas]}", "ISO 3166-2"),
+        ("org: {nexus: [US-XX]}", "no place that is known"),
+        ("org: {nexus: [US-CA-LAX]}", "no place that is known"),
+        ("org: {nexus: [ZZ]}", "no place that is known"),
+        ("org: {nexus: [US, EU]}", "name the states"),
     ],
 )
 def test_wrong_facts_are_wrong_use_and_name_the_field(folder: Path, facts: str, reason: str) -> None:

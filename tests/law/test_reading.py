@@ -2,12 +2,15 @@
 """Contributed files are bounded, and wrong ones are refused with the place named."""
 
 import copy
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import holidays
 import pytest
 
 from proofhouse.law import FactRefused, Incident, LawBook, LawMalformed, LawUnavailable, Profile
+from proofhouse.law.places import COUNTRIES, UNION, US_PARTS, read_places
 from proofhouse.law.reading import MAX_FILE_BYTES, Documents, law_directory, parse, read_directory
 
 
@@ -170,6 +173,24 @@ def test_null_means_unknown_and_places_lie_in_places(book: LawBook) -> None:
     assert set(profile.facts.get("org.nexus")) == {"US-NY-NYC", "US-NY", "US", "DE-BY", "DE", "EU"}
     assert not profile.facts.has("org.roles")
     assert profile.facts.get("model.training_ops") == 1e27
+
+
+def test_places_are_the_countries_and_the_states_that_there_are(book: LawBook) -> None:
+    table = resources.files("tzdata.zoneinfo").joinpath("iso3166.tab").read_text()
+    assert {line[:2] for line in table.splitlines() if line[:1] != "#"} == COUNTRIES
+    assert set(holidays.country_holidays("US").subdivisions) == US_PARTS
+    assert UNION < COUNTRIES
+    assert len(UNION) == 27
+    for instrument in book.instruments.values():
+        assert instrument.jurisdiction in read_places("org.nexus", [instrument.jurisdiction])
+
+
+def test_a_profile_may_not_hide_the_states(book: LawBook) -> None:
+    with pytest.raises(FactRefused, match="name the states") as refused:
+        Profile.from_mapping({"org": {"nexus": ["US"]}}, book.vocabulary)
+    assert refused.value.field == "org.nexus"
+    told = Profile.from_mapping({"org": {"nexus": ["US", "US-TX"]}}, book.vocabulary)
+    assert told.facts.get("org.nexus") == ["US", "US-TX"]
 
 
 def test_the_law_directory_holds_only_law(documents: Documents) -> None:

@@ -22,7 +22,7 @@ from obligations.test_exports import text_of
 from proofhouse.server.house import Desk, House
 from proofhouse.server.opening import NewPerson, open_house
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 BROWSERS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 ARGUMENTS = [
@@ -61,7 +61,8 @@ def served(tmp_path: Path) -> Iterator[House]:
 
 
 def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
         assert process.poll() is None, "the house ended by itself"
         try:
             with urllib.request.urlopen(address, timeout=5):

@@ -210,7 +210,7 @@ def test_an_incident_is_entered_once_and_its_board_shows_zone_anchor_and_explana
     assert text.index("72 hours") < text.index("California Office of Emergency Services")
     clock = clock_of(Incident.objects.get(), IL)
     page = browser.get(reverse("obligations:clock", args=[clock.id])).content.decode()
-    assert "event.deceptive_subversion = True" in page
+    assert "event.deceptive_subversion = yes" in page
     assert "short and plain description" in page
 
 
@@ -263,5 +263,6 @@ def test_evidence_is_stored_linked_and_given_back_as_a_download(browser: Client,
 
 def test_the_digest_of_the_turn_of_the_year_names_the_new_law(browser: Client, answered: None) -> None:
     text = browser.get(reverse("obligations:changes") + "?from=2026-12-28&to=2027-01-04").content.decode()
-    assert "not_yet_effective → in_force" in text
+    assert "not yet effective → in force" in text
+    assert "not yet effective → appears to apply" in text
     assert "us-ny-raise-incident" in text

@@ -25,8 +25,8 @@ from proofhouse.server.house import House, load_house
 
 Say = Callable[[str], None]
 
-START_S = 60
-PATIENCE_S = 60
+START_S = 600
+PATIENCE_S = 300
 JOB_PATIENCE_S = 3600
 WITNESS = "proofhouse.example/witness"
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from functools import wraps
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, ParamSpec
 
 import click
 
-from proofhouse.law.assessment import Assessment, Result
+from proofhouse.law.assessment import WORDS, Assessment, Result
 from proofhouse.law.book import LawBook
 from proofhouse.law.deadlines import Due, DueState, Meaning
 from proofhouse.law.difference import Change, Viewpoint, compare
@@ -81,6 +81,10 @@ class Day(click.ParamType[date]):
             self.fail(f"{value!r} is not a day such as 2027-01-05", param, ctx)
 
 
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
 def _refusing(verb: Callable[P, None]) -> Callable[P, None]:
     """Turn typed refusals into exit codes: wrong facts are wrong use (2), unusable data is could-not (3)."""
 
@@ -109,7 +113,12 @@ _facts = click.option(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="YAML file with org, model, system (facts), times (anchors) and sources (where a fact comes from).",
 )
-_as_of = click.option("--as-of", required=True, type=Day(), help="The day in law time, such as 2027-01-05.")
+_as_of = click.option(
+    "--as-of",
+    type=Day(),
+    default=_today,
+    help="The day in law time, such as 2027-01-05. Default: today, UTC.",
+)
 _known_at = click.option("--known-at", type=Day(), help="Answer from what the data held on this day.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 _why = click.option("--why", is_flag=True, help="Print why, as a tree.")
@@ -171,7 +180,7 @@ def check(
         if Result.DOES_NOT_APPLY in results and not everything:
             continue
         for one in rows:
-            _print_assessment(one, book, why)
+            _print_assessment(one, book, profile.sources if why else None)
 
 
 @cli.command()
@@ -213,12 +222,14 @@ def incident(
     _head(book, view)
     click.echo(f"\n{event.title or 'Incident'}: {len(clocks)} clocks, strictest first")
     for one in clocks:
-        _print_assessment(one, book, why)
+        _print_assessment(one, book, profile.sources if why else None)
 
 
 @cli.command()
 @click.option("--from", "start", required=True, type=Day(), help="The earlier day in law time.")
-@click.option("--to", "end", required=True, type=Day(), help="The later day in law time.")
+@click.option(
+    "--to", "end", type=Day(), default=_today, help="The later day in law time. Default: today, UTC."
+)
 @click.option("--known-from", type=Day(), help="What the data held on this day, for the earlier day.")
 @click.option("--known-to", type=Day(), help="What the data held on this day, for the later day.")
 @click.option(
@@ -266,7 +277,7 @@ def lint_command(today: date | None, release: bool, directory: Path | None, as_j
 
     Exit code 0: nothing found. 1: findings. 3: the data cannot be read at all.
     """
-    day = today or datetime.now(UTC).date()
+    day = today or _today()
     book = LawBook.load(directory)
     findings = lint(book, day)
     if as_json:
@@ -303,7 +314,8 @@ def _head(book: LawBook, view: Viewpoint) -> None:
     click.echo(edition.disclaimer)
 
 
-def _print_assessment(one: Assessment, book: LawBook, why: bool) -> None:
+def _print_assessment(one: Assessment, book: LawBook, sources: Mapping[str, str] | None) -> None:
+    """Print one answer; with where the facts come from, also why."""
     obligation = one.obligation
     marks = f"{obligation.citation}; {obligation.grade.value}, confidence {obligation.confidence}"
     voluntary = "" if obligation.binding else " (not binding)"
@@ -312,6 +324,9 @@ def _print_assessment(one: Assessment, book: LawBook, why: bool) -> None:
     if one.result not in {Result.APPLIES, Result.UNKNOWN}:
         start = f", from {obligation.effective_from.value}" if obligation.effective_from else ""
         click.echo(f"    {one.standing.value.replace('_', ' ')}{start}")
+    elif obligation.effective_from:
+        end = f" until {obligation.effective_to.value}" if obligation.effective_to else ""
+        click.echo(f"    {one.standing.value.replace('_', ' ')} since {obligation.effective_from.value}{end}")
     recipients = ", ".join(recipient.name for recipient in obligation.recipients)
     for due in one.dues:
         _print_due(due, recipients, book, sure=one.result is Result.APPLIES)
@@ -319,9 +334,9 @@ def _print_assessment(one: Assessment, book: LawBook, why: bool) -> None:
         click.echo("    the anchor lies before the duty's first day: ask counsel whether it runs")
     for name in one.missing:
         click.echo(f"    ? {book.vocabulary.question(name)} ({name})")
-    if why:
+    if sources is not None:
         for tree in one.explanations:
-            _print_tree(tree, 2)
+            _print_tree(tree, sources, 2)
 
 
 def _print_due(due: Due, recipients: str, book: LawBook, *, sure: bool) -> None:
@@ -336,29 +351,38 @@ def _print_due(due: Due, recipients: str, book: LawBook, *, sure: bool) -> None:
         click.echo(f"      {'; '.join(due.steps)}")
     for name in due.awaiting:
         click.echo(f"    ? {what}{book.vocabulary.times[name]} (times.{name}){condition}")
+    for name in due.condition_asks:
+        click.echo(f"    ? {what}{book.vocabulary.question(name)} ({name})")
 
 
-def _print_tree(tree: Explanation, depth: int) -> None:
+def _print_tree(tree: Explanation, sources: Mapping[str, str], depth: int) -> None:
     sign = {Truth.TRUE: "yes", Truth.FALSE: "no", Truth.UNKNOWN: "?"}[tree.truth]
-    held = "; ".join(f"{name} = {value}" for name, value in tree.facts)
+    held = "; ".join(
+        f"{name} = {_told(value)}" + (f", from {sources[name]}" if name in sources else "")
+        for name, value in tree.facts
+    )
     label = {"test": tree.text, "definition": f"definition {tree.name}"}.get(tree.kind, tree.kind)
     click.echo(f"{'  ' * depth}  [{sign}] {label}" + (f"  ({held})" if held else ""))
     for child in tree.children:
-        _print_tree(child, depth + 1)
+        _print_tree(child, sources, depth + 1)
+
+
+def _told(value: Any) -> str:
+    """A fact as people write it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) or "none" if isinstance(value, list) else str(value)
 
 
 def _print_change(change: Change) -> None:
     kinds = ", ".join(kind.value for kind in change.kinds)
-    click.echo(f"  {change.title} [{change.obligation}]: {kinds}")
-    for label, pair in (
-        ("standing", (change.standing_before, change.standing_after)),
-        ("result", (change.result_before, change.result_after)),
-    ):
-        if pair[0] is not pair[1]:
-            click.echo(f"    {label}: {_words(pair)}")
+    click.echo(f"  {change.title} [{change.obligation}]: {kinds}; grade {change.grade.value}")
+    standings = (change.standing_before, change.standing_after)
+    if standings[0] is not standings[1]:
+        told = (one.value.replace("_", " ") if one else "none" for one in standings)
+        click.echo(f"    standing: {' -> '.join(told)}")
+    results = (change.result_before, change.result_after)
+    if results[0] is not results[1]:
+        click.echo(f"    answer: {' -> '.join(WORDS[one] if one else 'none' for one in results)}")
     for field in change.fields:
         click.echo(f"    {field.path}: {field.before!r} -> {field.after!r}")
-
-
-def _words(pair: Iterable[Any]) -> str:
-    return " -> ".join("none" if value is None else value.value.replace("_", " ") for value in pair)

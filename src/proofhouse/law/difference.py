@@ -12,7 +12,7 @@ from typing import Any
 from proofhouse.law.assessment import Asked, Result, assess, standing_of
 from proofhouse.law.book import Entry, LawBook
 from proofhouse.law.facts import Profile
-from proofhouse.law.model import Standing
+from proofhouse.law.model import Grade, Standing
 
 
 class ChangeKind(enum.StrEnum):
@@ -46,6 +46,8 @@ class Change:
     obligation: str
     instrument: str
     title: str
+    grade: Grade
+    """How the later record was verified."""
     kinds: tuple[ChangeKind, ...]
     standing_before: Standing | None
     standing_after: Standing | None
@@ -134,6 +136,7 @@ def _change(name: str, old: _State | None, new: _State | None) -> Change | None:
         obligation=name,
         instrument=shown.entry.instrument.id,
         title=shown.entry.obligation.title,
+        grade=shown.entry.obligation.grade,
         kinds=tuple(kinds),
         standing_before=old.standing if old else None,
         standing_after=new.standing if new else None,

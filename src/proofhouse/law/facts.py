@@ -8,7 +8,6 @@ role". A fact that is absent, or null, is unknown.
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -18,15 +17,10 @@ from typing import Any, Final
 import cel
 
 from proofhouse.law.errors import FactRefused
+from proofhouse.law.places import read_places, require_states
 
 ROOTS: Final = ("org", "model", "system", "event")
-PLACE = re.compile(r"^(EU|[A-Z]{2}(-[A-Z0-9]{1,3}){0,2})$")
-UNION: Final = frozenset(
-    code
-    for row in ("AT BE BG HR CY CZ DK EE FI", "FR DE GR HU IE IT LV LT LU", "MT NL PL PT RO SK SI ES SE")
-    for code in row.split()
-)
-"""ISO 3166-1 codes of the member states of the European Union."""
+NEXUS: Final = "org.nexus"
 
 Moment = date | datetime
 """A day, or an aware instant."""
@@ -176,20 +170,6 @@ def _text(fact: Fact, value: Any) -> str:
     return value
 
 
-def _places(name: str, values: list[str]) -> list[str]:
-    """Add the places that contain each place: New York City is in New York, Bavaria in the Union."""
-    found: dict[str, None] = {}
-    for value in values:
-        if not PLACE.match(value):
-            raise FactRefused(name, f"{value!r} is not an ISO 3166-2 code such as US-CA, nor EU")
-        parts = value.split("-")
-        for length in range(len(parts), 0, -1):
-            found["-".join(parts[:length])] = None
-        if parts[0] in UNION:
-            found["EU"] = None
-    return list(found)
-
-
 def _value(fact: Fact, value: Any) -> Any:
     if fact.type is FactType.BOOL:
         if not isinstance(value, bool):
@@ -202,7 +182,7 @@ def _value(fact: Fact, value: Any) -> Any:
     if not isinstance(value, list):
         raise FactRefused(fact.name, f"must be a list, not {value!r}")
     items = [_text(fact, item) for item in value]
-    return _places(fact.name, items) if fact.name == "org.nexus" else items
+    return read_places(fact.name, items) if fact.name == NEXUS else items
 
 
 def read_facts(groups: Mapping[str, Any], vocabulary: Vocabulary) -> FactSet:
@@ -299,6 +279,8 @@ class Profile:
         if "event" in groups:
             raise FactRefused("event", "belongs in an incident, not in a profile")
         facts = read_facts(groups, vocabulary)
+        if facts.has(NEXUS):
+            require_states(NEXUS, facts.get(NEXUS))
         sources = record.get("sources", {})
         if not isinstance(sources, Mapping):
             raise FactRefused("sources", "must be a map from fact name to text")

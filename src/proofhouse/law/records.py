@@ -182,12 +182,16 @@ def difference_record(
             "obligation": change.obligation,
             "instrument": change.instrument,
             "title": change.title,
+            "grade": change.grade.value,
             "kinds": [kind.value for kind in change.kinds],
             "standing": [
                 state.value if state else None for state in (change.standing_before, change.standing_after)
             ],
             "result": [
                 result.value if result else None for result in (change.result_before, change.result_after)
+            ],
+            "words": [
+                WORDS[result] if result else None for result in (change.result_before, change.result_after)
             ],
             "fields": [
                 {"path": field.path, "before": field.before, "after": field.after} for field in change.fields

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from proofhouse.law import Change, Profile, Viewpoint, compare
+from proofhouse.law import WORDS, Change, Profile, Viewpoint, compare
 from proofhouse.server.accounts.gate import visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.engine.clock import wire
@@ -185,6 +185,7 @@ def _change(one: ForUs) -> dict[str, Any]:
             value.value if value else None for value in (change.standing_before, change.standing_after)
         ],
         "result": [value.value if value else None for value in (change.result_before, change.result_after)],
+        "words": [WORDS[value] if value else None for value in (change.result_before, change.result_after)],
         "fields": [
             {"path": field.path, "before": field.before, "after": field.after} for field in change.fields
         ],
@@ -217,7 +218,7 @@ def as_text(record: Mapping[str, Any]) -> str:
 def _told_change(one: Mapping[str, Any]) -> str:
     told = [
         f"{name}: {(pair[0] or 'none').replace('_', ' ')} -> {(pair[1] or 'none').replace('_', ' ')}"
-        for name, pair in (("standing", one["standing"]), ("for us", one["result"]))
+        for name, pair in (("standing", one["standing"]), ("for us", one["words"]))
         if pair[0] != pair[1]
     ]
     return "; ".join(told) or f"{len(one['fields'])} values differ"

@@ -22,7 +22,7 @@ from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.members.models import Notification
 from proofhouse.server.obligations import bridge
-from proofhouse.server.obligations.answers import View, assessments
+from proofhouse.server.obligations.answers import View, assessments, grade_of
 from proofhouse.server.obligations.models import AiModel, CalendarDate, ClockRun, Incident
 from proofhouse.server.obligations.own_law import concerns_models
 from proofhouse.server.obligations.queries import own_models, own_profile, valid_links
@@ -244,7 +244,8 @@ class Board:
                 kind, _, identity = row.origin.partition(":")
                 if kind == "incident":
                     address = reverse("obligations:incident", args=[identity])
-                yield Record(row.title, address, row.obligation, row.at)
+                grade = grade_of(row.obligation, self.day)
+                yield Record(row.title, address, f"{row.obligation}, grade {grade}", row.at)
 
     def _patches(self) -> list[Record]:
         answers = list(visible(self.actor, Acknowledgement).filter(stage__in=["staged", "applied"]))

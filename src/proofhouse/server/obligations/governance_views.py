@@ -57,9 +57,14 @@ def _tables(board: Board) -> list[Table]:
         ),
         Table(
             "Next dates",
-            ["When", "What", "Of"],
+            ["When", "What", "Of", "Duty and grade"],
             [
-                [at(one.at), Cell(one.title, one.address), plain(name or "the organisation")]
+                [
+                    at(one.at),
+                    Cell(one.title, one.address),
+                    plain(name or "the organisation"),
+                    plain(one.detail),
+                ]
                 for name, one in dates[:DATES_SHOWN]
             ],
             "No dates within 90 days.",
