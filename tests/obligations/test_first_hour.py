@@ -29,6 +29,8 @@ ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+PATIENCE_MS = 120_000
+"""How long a page may take on a machine that does other things too."""
 PICTURES = os.environ.get("PROOFHOUSE_PICTURES", "")
 """A directory for pictures of the pages; without it none are taken."""
 
@@ -56,7 +58,7 @@ def served(tmp_path: Path) -> Iterator[House]:
         yield house
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(120)
         log.close()
 
 
@@ -81,6 +83,7 @@ def page(tmp_path: Path) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
         context = browser.new_context(viewport={"width": 1100, "height": 800}, accept_downloads=True)
+        context.set_default_timeout(PATIENCE_MS)
         yield context.new_page()
         browser.close()
 

@@ -237,12 +237,17 @@ def test_an_override_on_the_page_needs_another_person(
     sent = {"due": "2027-01-07T12:00", "reason": "agreed"}
     asked = browser.post(address, sent)
     assert asked["Location"].startswith("/confirm/click/?next="), "who confirmed nothing is asked first"
+    clock.refresh_from_db()
+    assert clock.override_first is None, "before the confirmation nothing is done"
     assert browser.post(asked["Location"])["Location"] == reverse("obligations:clock", args=[clock.id])
     again = browser.post(address, sent)
     assert again.status_code == 422
     assert "a second person must say the same" in again.content.decode()
     second = Client()
     second.force_login(developer)
+    assert second.post(address, sent)["Location"].startswith("/confirm/click/?next="), "the second person too"
+    clock.refresh_from_db()
+    assert not clock.overridden
     confirm(second)
     shown = second.post(address, sent, follow=True).content.decode()
     assert "computed: 2027-01-08 20:00" in shown
