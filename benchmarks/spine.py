@@ -56,7 +56,6 @@ def make_house(directory: Path, name: str, workers: int) -> House:
         NewPerson(OPERATOR, "Olga", ["operator"]),
         NewPerson(STEWARD, "Sten", ["steward"]),
         NewPerson(COORDINATOR, "Cora", ["coordinator"]),
-        *(NewPerson(f"p{number}@bench.example", f"P {number}", ["coordinator"]) for number in range(5)),
     ]
     open_house(
         directory / name,
@@ -189,14 +188,17 @@ with transaction.atomic():
         [CaseFile(key=one.case, mark=marks[place % 10]) for place, one in enumerate(entries) if place % 10 in marks],
         1000,
     )
-    people = list(Person.objects.all())
+    people = Person.objects.bulk_create(
+        [Person(email=f"q{number}@bench.example", name=f"Q {number}") for number in range(max(grants // 400, 7))]
+    )
+    people[0] = cora
     for first in range(0, grants, 5000):
         signed = [LedgerEntry(kind="grant.give", case=entries[number % cases].case, record={}, record_key=b"k" * 32,
             leaf=(cases + number).to_bytes(50, "big"), created_at=at, log_index=10**10 + number,
             receipt="a receipt", effected=True)
             for number in range(first, min(first + 5000, grants))]
         LedgerEntry.objects.bulk_create(signed, 1000)
-        Grant.objects.bulk_create([Grant(person=people[(number // cases) % len(people)], case=entry.case,
+        Grant.objects.bulk_create([Grant(person=people[(number * 7919) % len(people)], case=entry.case,
             reason="x", granted_by=people[0], granted_at=at, until=at + timedelta(days=900), entry=entry)
             for number, entry in enumerate(signed, first)], 1000)
 session = SessionStore()

@@ -89,8 +89,8 @@ class GateOpening(models.Model):
         ]
 
 
-def running_grants(at: datetime) -> models.Q:
-    """Which grants open something at an instant."""
+def running_grants(at: datetime | models.Expression) -> models.Q:
+    """Which grants open something at an instant, or at one that the database is told when it is asked."""
     return models.Q(withdrawn_at=None, until__gt=at) & ~models.Q(entry__receipt="")
 
 

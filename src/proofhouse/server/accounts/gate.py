@@ -8,8 +8,10 @@ registered by the desks (`rule`, `forbid`, `readable_by`, `parties`) and compile
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
@@ -19,7 +21,7 @@ from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.openings import fired, watched
 from proofhouse.server.accounts.permissions import ROLE_PERMISSIONS, Permission, Role
 from proofhouse.server.accounts.ruling import forbid, parties, reach, readable_by, rule
-from proofhouse.server.accounts.standing import standing_of
+from proofhouse.server.accounts.standing import Standing, as_standing, standing_of
 
 __all__ = [
     "Explanation",
@@ -76,15 +78,23 @@ class Explanation:
 
 def visible(person: Person, model: type[M]) -> QuerySet[M]:
     """The rows of a model that a person may see: the only way to rows for whoever shows them."""
-    rows: QuerySet[M] = model._default_manager.all()
-    reached = reach(person, model)
-    if reached is False:
-        return rows.none()
-    if reached is not True:
-        rows = rows.filter(reached)
-    if model._meta.label in CASE_OF and standing_of(person).marks & SENSITIVE:
+    standing = standing_of(person)
+    rows: QuerySet[M] = _reached(person.pk, person.is_active, standing, model).all()
+    if model._meta.label in CASE_OF and standing.marks & SENSITIVE:
         return watched(rows, person)
     return rows
+
+
+@functools.lru_cache(maxsize=4096)
+def _reached(person: UUID, active: bool, standing: Standing, model: type[Model]) -> QuerySet[Any, Any]:
+    """The query behind `visible`, not asked yet; what it finds is looked up anew each time."""
+    someone = Person(pk=person, is_active=active)
+    with as_standing(someone, standing):
+        reached = reach(someone, model)
+    rows: QuerySet[Any, Any] = model._default_manager.all()
+    if reached is False:
+        return rows.none()
+    return rows if reached is True else rows.filter(reached)
 
 
 def access(person: Person, model: type[M], **where: Any) -> M:

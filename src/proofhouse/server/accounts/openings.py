@@ -9,16 +9,33 @@ read. Where no case of the house is sensitive, a list costs nothing more.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from uuid import UUID
 
-from django.db.models import BooleanField, ExpressionWrapper, F, Model, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import (
+    BooleanField,
+    CharField,
+    DateField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    Field,
+    Model,
+    OuterRef,
+    QuerySet,
+    Subquery,
+    UUIDField,
+    Value,
+)
 
 from proofhouse.server.accounts.files import CaseFile, GateOpening
 from proofhouse.server.accounts.marks import CASE_OF, SENSITIVE, UNMARKED, Mark
 from proofhouse.server.accounts.models import Person
+from proofhouse.server.accounts.prepared import Blank, Statement
 from proofhouse.server.accounts.ruling import Effect, compiled, rules_of
+from proofhouse.server.accounts.standing import Standing, as_standing, standing_of
 from proofhouse.server.engine.clock import now
 
 M = TypeVar("M", bound=Model)
@@ -35,63 +52,113 @@ class Fired:
     forbidding: tuple[str, ...]
 
 
-def fired(person: Person, model: type[Model], rows: Iterable[Any] | QuerySet[Any, Any]) -> list[Fired]:
-    """Which rules find which of some rows, by primary key; one query."""
+def fired(person: Person, model: type[Model], rows: Sequence[Any], *, sensitive: bool = False) -> list[Fired]:
+    """Which rules find which of some rows.
+
+    Args:
+        person: For whom.
+        model: Whose rows.
+        rows: Primary keys.
+        sensitive: Leave out the rows that are not `SENSITIVE`.
+    """
     filed = CASE_OF.get(model._meta.label)
-    rules = rules_of(model)
-    flags = {}
-    for number, each in enumerate(rules):
-        found = compiled(each, person, model)
-        test = Value(found) if isinstance(found, bool) else found
-        flags[f"rule_{number}"] = ExpressionWrapper(test, output_field=BooleanField())
-    mark = Subquery(CaseFile.objects.filter(key=OuterRef(filed.by)).values("mark")) if filed else Value(None)
-    case = F(filed.by) if filed else Value("")
-    asked = model._default_manager.filter(pk__in=rows).annotate(gate_case=case, gate_mark=mark, **flags)
-    answers = asked.values_list("pk", "gate_case", "gate_mark", *flags)
+    names, statement = _firing(person.pk, standing_of(person), model, _room_for(len(rows)), sensitive)
     return [
         Fired(
             pk,
             case,
             (Mark(mark) if mark else UNMARKED) if filed else None,
             *(
-                tuple(one.name for one, yes in zip(rules, said, strict=True) if yes and one.effect is effect)
+                tuple(name for (name, its), yes in zip(names, said, strict=True) if yes and its is effect)
                 for effect in (Effect.ADMIT, Effect.FORBID)
             ),
         )
-        for pk, case, mark, *said in answers
+        for pk, case, mark, *said in _of(statement, rows)
     ]
 
 
-def note(person: Person, rows: QuerySet[Any, Any], shown: Iterable[Any] | QuerySet[Any, Any]) -> None:
-    """Keep what a person opened of some rows, so far as it is sensitive and not kept yet today."""
-    model, at = rows.model, now()
-    filed = CASE_OF[model._meta.label]
-    files = CaseFile.objects.filter(mark__in=sorted(SENSITIVE)).values("key")
-    sensitive = list(
-        model._default_manager.filter(Q(**{f"{filed.by}__in": files}), pk__in=shown).values_list(
-            "pk", flat=True
+@functools.lru_cache(maxsize=1024)
+def _firing(
+    person: UUID, standing: Standing, model: type[Model], room: int, sensitive: bool
+) -> tuple[list[tuple[str, Effect]], Statement]:
+    """The names of the rules, and the statement that tries them; rules depend on nothing but what is given here."""
+    someone = Person(pk=person)
+    filed = CASE_OF.get(model._meta.label)
+    rules = rules_of(model)
+    flags = {}
+    with as_standing(someone, standing):
+        for number, each in enumerate(rules):
+            found = compiled(each, someone, model)
+            test = Value(found) if isinstance(found, bool) else found
+            flags[f"rule_{number}"] = ExpressionWrapper(test, output_field=BooleanField())
+    mark = Subquery(CaseFile.objects.filter(key=OuterRef(filed.by)).values("mark")) if filed else Value(None)
+    case = F(filed.by) if filed else Value("")
+    asked = model._default_manager.filter(pk__in=_blanks(model._meta.pk, room))
+    if sensitive and filed:
+        asked = asked.filter(
+            Exists(CaseFile.objects.filter(key=OuterRef(filed.by), mark__in=sorted(SENSITIVE)))
         )
+    asked = asked.annotate(gate_case=case, gate_mark=mark, **flags).order_by()
+    statement = Statement(asked.values_list("pk", "gate_case", "gate_mark", *flags))
+    return [(each.name, each.effect) for each in rules], statement
+
+
+@functools.cache
+def _kept_today(room: int) -> Statement:
+    kept = GateOpening.objects.filter(
+        person=Blank("person", UUIDField()),
+        model=Blank("model", CharField()),
+        day=Blank("day", DateField()),
+        row__in=_blanks(CharField(), room),
     )
-    if not sensitive:
+    return Statement(kept.order_by().values_list("row", "mark", "rules"))
+
+
+def _room_for(rows: int) -> int:
+    """How many blanks a statement has for that many keys: few sizes, so that few statements are made."""
+    return next(room for room in (1, 8, 64, 512) if rows <= room or room == 512)
+
+
+def _blanks(field: Field[Any, Any], room: int) -> list[Blank]:
+    return [Blank(f"row_{place}", field) for place in range(room)]
+
+
+def _of(statement: Statement, keys: Sequence[Any], **values: Any) -> Iterator[list[Any]]:
+    """Ask a statement with room for keys about any number of them."""
+    room = _room_for(len(keys))
+    for first in range(0, len(keys), room):
+        some = keys[first : first + room]
+        padded = [*some, *[some[-1]] * (room - len(some))]
+        yield from statement.ask(**{f"row_{place}": key for place, key in enumerate(padded)}, **values)
+
+
+def note(person: Person, model: type[Model], shown: Sequence[Any]) -> None:
+    """Keep what a person opened of some rows, by primary key, so far as it is sensitive and not kept yet today."""
+    opened = {
+        (str(each.row), str(each.mark), ", ".join(each.admitting)[:300]): each.case
+        for each in fired(person, model, shown, sensitive=True)
+    }
+    if not opened:
         return
-    made = [
+    at, rows = now(), [row for row, _, _ in opened]
+    same = {"person": person.pk, "model": model._meta.label, "day": at.date()}
+    kept = {tuple(one) for one in _of(_kept_today(_room_for(len(rows))), rows, **same)}
+    fresh = [
         GateOpening(
             person=person,
             model=model._meta.label,
-            row=str(each.row),
-            case=each.case,
-            mark=str(each.mark),
-            rules=", ".join(each.admitting)[:300],
+            row=row,
+            case=case,
+            mark=mark,
+            rules=rules,
             day=at.date(),
             first_at=at,
         )
-        for each in fired(person, model, sensitive)
+        for (row, mark, rules), case in opened.items()
+        if (row, mark, rules) not in kept
     ]
-    today = GateOpening.objects.filter(person=person, model=model._meta.label, day=at.date())
-    kept = set(today.filter(row__in=[one.row for one in made]).values_list("row", "mark", "rules"))
-    GateOpening.objects.bulk_create(
-        [one for one in made if (one.row, one.mark, one.rules) not in kept], ignore_conflicts=True
-    )
+    if fresh:
+        GateOpening.objects.bulk_create(fresh, ignore_conflicts=True)
 
 
 class _Watched(QuerySet[Any, Any]):
@@ -108,21 +175,23 @@ class _Watched(QuerySet[Any, Any]):
         fresh = self._result_cache is None
         super()._fetch_all()
         if fresh and self._result_cache:
-            whole = isinstance(self._result_cache[0], Model)
-            note(
-                self.watching,
-                self,
-                [row.pk for row in self._result_cache] if whole else self._keys(),
-            )
+            note(self.watching, self.model, self._shown(self._result_cache))
 
     def iterator(self, *arguments: Any, **options: Any) -> Iterator[Any]:
-        note(self.watching, self, self._keys())
+        note(self.watching, self.model, self._keys())
         return super().iterator(*arguments, **options)
 
-    def _keys(self) -> QuerySet[Any, Any]:
-        """The primary keys of these rows, as a query."""
+    def _shown(self, taken: list[Any]) -> list[Any]:
+        """The primary keys of rows that were taken out; asked for anew where what was taken does not hold them."""
+        if isinstance(taken[0], Model):
+            return [row.pk for row in taken]
+        key = self.model._meta.pk.name
+        return [row[key] for row in taken] if isinstance(taken[0], dict) and key in taken[0] else self._keys()
+
+    def _keys(self) -> list[Any]:
+        """The primary keys of these rows."""
         plain: QuerySet[Any, Any] = QuerySet(self.model, self.query.chain(), self.db)
-        return plain.values("pk")
+        return list(plain.values_list("pk", flat=True))
 
 
 @functools.cache

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from proofhouse.server.accounts.files import CaseFile, Grant, Recusal, running_grants, standing_recusals
 from proofhouse.server.accounts.marks import CASE_OF, OPENS, UNMARKED, Filed, Mark, Tie
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
+from proofhouse.server.accounts.prepared import Moment
 from proofhouse.server.accounts.standing import standing_of
-from proofhouse.server.engine.clock import now
 
 Query = Callable[[Person], Q | None]
 Rows = Q | bool
@@ -43,7 +43,8 @@ class Rule:
     Attributes:
         name: Stands in explanations and in the audit.
         effect: What it does to the rows that it finds.
-        query: Gives the rows; None for no row, an empty `Q` for every row.
+        query: Gives the rows; None for no row, an empty `Q` for every row. It depends on nothing but the key and the
+            standing of the person, and asks the database nothing: what it gives is kept. The time is a `Moment`.
         tie: What it takes the person to be bound by; the marks of the case limit how far that opens.
     """
 
@@ -128,7 +129,7 @@ def _case_rules(filed: Filed, desk: frozenset[Role]) -> list[Rule]:
     def recused(person: Person) -> Q | None:
         if not standing_of(person).recused:
             return None
-        return _under(filed, Recusal.objects.filter(standing_recusals(), person=person).values("case"))
+        return _under(filed, Recusal.objects.filter(standing_recusals(), person=person))
 
     def named(person: Person, *, inside: bool) -> Q | None:
         standing = standing_of(person)
@@ -136,7 +137,7 @@ def _case_rules(filed: Filed, desk: frozenset[Role]) -> list[Rule]:
             return None
         if filed.sealed and not standing.roles & desk:
             return None
-        return _under(filed, Grant.objects.filter(running_grants(now()), person=person).values("case"))
+        return _under(filed, Grant.objects.filter(running_grants(Moment()), person=person))
 
     def party(person: Person) -> Q | None:
         keys = [keys for each in _PARTIES if (keys := each(person)) is not None]
@@ -176,10 +177,14 @@ def _case_rules(filed: Filed, desk: frozenset[Role]) -> list[Rule]:
     return rules
 
 
-def _under(filed: Filed, cases: QuerySet[Any, Any]) -> Q:
-    """The rows that lie under one of some cases, or under a part of one."""
-    parts = CaseFile.objects.filter(part_of__in=cases).values("key")
-    return Q(**{f"{filed.by}__in": cases}) | Q(**{f"{filed.by}__in": parts})
+def _under(filed: Filed, named: QuerySet[Any, Any]) -> Q:
+    """The rows that lie under a case that some grants or recusals name, or under a part of one.
+
+    Asked for each row by index, so that a page costs the same however many cases a person is named to.
+    """
+    whole = named.filter(case=OuterRef("part_of"))
+    part = CaseFile.objects.filter(Exists(whole), key=OuterRef(filed.by), part_of__isnull=False)
+    return Q(Exists(named.filter(case=OuterRef(filed.by)))) | Q(Exists(part))
 
 
 # --- compiling --------------------------------------------------------------------------------------------------------
@@ -206,7 +211,7 @@ def _marked(filed: Filed, opened: frozenset[Mark], borne: frozenset[Mark]) -> Ro
 
 
 def _bearing(filed: Filed, marks: frozenset[Mark]) -> Q:
-    return Q(**{f"{filed.by}__in": CaseFile.objects.filter(mark__in=sorted(marks)).values("key")})
+    return Q(Exists(CaseFile.objects.filter(key=OuterRef(filed.by), mark__in=sorted(marks))))
 
 
 def _both(one: Rows, other: Rows) -> Rows:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -10,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, UUIDField
 from django.http import HttpRequest, HttpResponse
 
 from proofhouse.server.accounts.files import CaseFile, Grant, Recusal, running_grants, standing_recusals
 from proofhouse.server.accounts.marks import Mark
 from proofhouse.server.accounts.permissions import Role
-from proofhouse.server.engine.clock import now
+from proofhouse.server.accounts.prepared import Blank, Moment, Statement
 
 if TYPE_CHECKING:
     from proofhouse.server.accounts.models import Person
@@ -64,6 +65,16 @@ def one_look() -> Iterator[None]:
         _looked_up.reset(token)
 
 
+@contextmanager
+def as_standing(person: Person, standing: Standing) -> Iterator[None]:
+    """Take a person's standing as it was looked up before, within the block."""
+    token = _looked_up.set({person.pk: standing})
+    try:
+        yield
+    finally:
+        _looked_up.reset(token)
+
+
 def look_once(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """Middleware: each request is one look."""
 
@@ -74,21 +85,42 @@ def look_once(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[
     return middleware
 
 
-def _look_up(person: Person) -> Standing:
+@dataclass(frozen=True)
+class _Questions:
+    """What is asked about a person, each a prepared statement with the blank `person`."""
+
+    held: Statement
+    lent: Statement
+    concerns: Statement
+
+
+@functools.cache
+def _questions() -> _Questions:
     from proofhouse.server.accounts.models import BreakGlass, Membership, Person
 
-    held = Membership.objects.filter(person=person).values_list(
-        "role", "organisation_id", "organisation__own"
+    person = Blank("person", UUIDField())
+    held = Membership.objects.filter(person=person)
+    lent = BreakGlass.objects.filter(person=person, ended_at=None, ends_at__gt=Moment())
+    return _Questions(
+        Statement(held.values_list("role", "organisation_id", "organisation__own")),
+        Statement(lent.values_list("role")),
+        Statement(
+            Person.objects.filter(pk=person).values_list(
+                Exists(Grant.objects.filter(running_grants(Moment()), person=OuterRef("pk"))),
+                Exists(Recusal.objects.filter(standing_recusals(), person=OuterRef("pk"))),
+                *(Exists(CaseFile.objects.filter(mark=mark)) for mark in Mark),
+            )
+        ),
     )
+
+
+def _look_up(person: Person) -> Standing:
+    questions = _questions()
+    held = questions.held.ask(person=person.pk)
     roles = {Role(role) for role, _, own in held if own}
-    lent = BreakGlass.objects.filter(person=person, ended_at=None, ends_at__gt=now())
-    roles |= {Role(role) for role in lent.values_list("role", flat=True)}
+    roles |= {Role(role) for (role,) in questions.lent.ask(person=person.pk)}
     hosted = {organisation for _, organisation, own in held if not own}
-    found = Person.objects.filter(pk=person.pk).values_list(
-        Exists(Grant.objects.filter(running_grants(now()), person=OuterRef("pk"))),
-        Exists(Recusal.objects.filter(standing_recusals(), person=OuterRef("pk"))),
-        *(Exists(CaseFile.objects.filter(mark=mark)) for mark in Mark),
-    )
-    named, recused, *borne = next(iter(found), (False,) * (2 + len(Mark)))
+    found = questions.concerns.ask(person=person.pk)
+    named, recused, *borne = found[0] if found else [False] * (2 + len(Mark))
     marks = {mark for mark, does in zip(Mark, borne, strict=True) if does}
-    return Standing(frozenset(roles), frozenset(hosted), named, recused, frozenset(marks))
+    return Standing(frozenset(roles), frozenset(hosted), bool(named), bool(recused), frozenset(marks))

@@ -11,6 +11,7 @@ from django.db.models import Q
 from proofhouse.server.accounts.gate import Tie, readable_by, rule, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
+from proofhouse.server.accounts.standing import standing_of
 from proofhouse.server.engine.acts import question
 from proofhouse.server.engine.clock import wire
 from proofhouse.server.engine.jobs.rules import JobState
@@ -32,14 +33,14 @@ def jobs_of_the_house_or_ones_own(person: Person) -> Q | None:
 @rule(Thread, Tie.PARTY)
 def threads_of_their_organisation(person: Person) -> Q | None:
     """People of an organisation without a house see its correspondence with this house, and no other."""
-    theirs = list(person.organisations)
+    theirs = sorted(standing_of(person).hosted)
     return Q(peer__organisation__in=theirs) if theirs else None
 
 
 @rule(Letter, Tie.PARTY)
 def letters_of_their_organisation(person: Person) -> Q | None:
     """... and its letters: those that it wrote, and those to it whose acts have their receipts (design rule 3)."""
-    theirs = list(person.organisations)
+    theirs = sorted(standing_of(person).hosted)
     if not theirs:
         return None
     return Q(thread__peer__organisation__in=theirs) & (
