@@ -127,12 +127,14 @@ class Soak:
             if killed < self.kills:
                 self._kill()
                 killed += 1
-                if killed % 50 == 0:
-                    print(f"{killed} kills, {asked} jobs, {time.monotonic() - began:.0f} s", file=sys.stderr)
+                if killed % 25 == 0:
+                    self._tell(began, killed, asked)
             elif not self._apart(self._rest):
                 break
             else:
-                time.sleep(1)
+                self._started(0)
+                self._tell(began, killed, asked)
+                time.sleep(5)
         seconds = time.monotonic() - began
         for pid in [*self.workers, *(pid for pid, _ in self.starting.values())]:
             os.kill(pid, signal.SIGKILL)
@@ -143,6 +145,24 @@ class Soak:
             "failed_starts": self.failed_starts,
             "start_s": round(sum(self.start_s) / len(self.start_s), 3),
         }
+
+    def _tell(self, began: float, killed: int, asked: int) -> None:
+        """Say on standard error how far the soak has come; a child counts, this process opens no database."""
+
+        def count() -> int:
+            from proofhouse.server.engine.jobs.rules import LIVE
+            from proofhouse.server.engine.models import Job
+
+            live = Job.objects.filter(state__in=LIVE).count()
+            print(
+                f"{time.monotonic() - began:.0f} s: {killed} of {self.kills} kills, {asked} of {self.jobs} jobs asked, "
+                f"{live} of them not done; {len(self.workers)} workers up, {len(self.starting)} starting",
+                file=sys.stderr,
+                flush=True,
+            )
+            return 0
+
+        self._apart(count)
 
     def _ask(self, numbers: range) -> int:
         self.ask(numbers)

@@ -2,7 +2,7 @@
 """Where a house keeps its rows: its own SQLite file, or a PostgreSQL database that is named by URL.
 
 `PROOFHOUSE_DATABASE_URL` comes first, then `database` in `house.toml`, then the SQLite file. One database holds one
-house.
+house. A thread keeps its connection for as long as it lives: on SQLite, opening one costs more than most acts.
 """
 
 from __future__ import annotations
@@ -45,7 +45,12 @@ def postgresql(url: str) -> dict[str, Any]:
         raise HouseError(f"the database URL cannot be read: {str(wrong).strip()}") from None
     if not parts.get("dbname"):
         raise HouseError("the database URL names no database: postgresql://user@host/NAME")
-    described: dict[str, Any] = {"ENGINE": "django.db.backends.postgresql", "OPTIONS": {}}
+    described: dict[str, Any] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {},
+    }
     for name, value in parts.items():
         if name in _DJANGO_NAMES:
             described[_DJANGO_NAMES[name]] = str(value)
@@ -59,6 +64,7 @@ def sqlite(name: str) -> dict[str, Any]:
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": name,
+        "CONN_MAX_AGE": None,
         "OPTIONS": {
             # A legal record must survive a power cut: FULL, and writers queue instead of failing.
             "transaction_mode": "IMMEDIATE",

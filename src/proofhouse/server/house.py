@@ -170,6 +170,11 @@ class House:
         return self.directory / "run" / "control.sock"
 
     @property
+    def bell(self) -> Path:
+        """Where the other processes of this house ring for the one that does the desk work."""
+        return self.directory / "run" / "bell"
+
+    @property
     def port(self) -> int:
         """The port of `address`."""
         return int(self.address.rsplit(":", 1)[1])

@@ -65,10 +65,14 @@ def _start_desk_work(_worker: object) -> None:
 
 
 def _wait_for_the_desk() -> None:
-    from proofhouse.server.engine import control, work
+    from proofhouse.server.engine import acts, bell, control, work
 
     lock = (this_house().directory / "run" / "desk.lock").open("w")
-    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        acts.after_commit(bell.ring)
+        fcntl.flock(lock, fcntl.LOCK_EX)
     _desk.append(lock)
     work.start()
     control.serve(this_house().control_socket)
@@ -138,8 +142,10 @@ def work(directory: Path, queues: Sequence[str]) -> None:
     except ValueError as wrong:
         raise HouseError(f"{wrong}; there are {', '.join(Queue)}") from None
     house = enter(directory)
+    from proofhouse.server.engine import acts, bell
     from proofhouse.server.engine import work as desk_work
 
+    acts.after_commit(bell.ring)
     told = threading.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: told.set())

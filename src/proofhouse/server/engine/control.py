@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import logging
+import queue
 import socketserver
 import threading
 from pathlib import Path
@@ -23,12 +24,15 @@ from typing import Any
 from django.db import close_old_connections
 
 from proofhouse.server.accounts.models import Person
+from proofhouse.server.accounts.standing import one_look
 from proofhouse.server.engine.acts import ACTS, QUESTIONS, do_once, plain
 from proofhouse.server.engine.wire import short_path
 
 logger = logging.getLogger(__name__)
 
 REQUEST_CEILING_BYTES = 32 << 20
+AT_ONCE = 8
+"""Requests that are answered at once; more wait their turn."""
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -42,9 +46,10 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"ok": False, "code": "unknown_actor", "message": f"nobody here is {request.get('actor')!r}"}
     arguments = {"actor": actor, **request.get("with", {})}
     try:
-        if "do" in request and "key" in request:
-            return {"ok": True, "value": do_once(name, str(request["key"]), arguments, plain)}
-        return {"ok": True, "value": plain(function(**arguments))}
+        with one_look():
+            if "do" in request and "key" in request:
+                return {"ok": True, "value": do_once(name, str(request["key"]), arguments, plain)}
+            return {"ok": True, "value": plain(function(**arguments))}
     except Exception as refused:
         code = getattr(refused, "code", None)
         if not isinstance(code, str):
@@ -66,13 +71,28 @@ class _Line(socketserver.StreamRequestHandler):
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):
-    daemon_threads = True
+    """Answers in threads that stay, and keep their connections to the database."""
+
+    request_queue_size = 64
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address, _Line)
+        self._waiting: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
+        for number in range(AT_ONCE):
+            threading.Thread(target=self._answer, name=f"control-{number}", daemon=True).start()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._waiting.put((request, client_address))
+
+    def _answer(self) -> None:
+        while True:
+            self.process_request_thread(*self._waiting.get())
 
 
 def serve(path: Path) -> None:
     """Open the control socket in a thread of its own."""
     path.unlink(missing_ok=True)
     with short_path(path) as near:
-        server = _Server(near, _Line)
+        server = _Server(near)
     path.chmod(0o600)
     threading.Thread(target=server.serve_forever, name="control", daemon=True).start()

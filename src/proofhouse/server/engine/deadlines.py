@@ -80,6 +80,17 @@ def sweep() -> int:
     return sum(_fire(each) for each in list(due.values_list("id", flat=True)))
 
 
+def until_next_s(most_s: float) -> float:
+    """Seconds until the next deadline falls due, at most `most_s`; those that are due and failed are not counted."""
+    following = (
+        Deadline.objects.filter(state=Deadline.State.PENDING, due_at__gt=now())
+        .order_by("due_at")
+        .values_list("due_at", flat=True)
+        .first()
+    )
+    return most_s if following is None else min(most_s, (following - now()).total_seconds() + 0.001)
+
+
 def _fire(identity: UUID) -> bool:
     try:
         with one_transaction("engine.deadline"):

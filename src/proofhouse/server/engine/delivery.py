@@ -12,13 +12,14 @@ import logging
 import queue
 import secrets
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
 from django.db import close_old_connections, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Min, Q, QuerySet
 
 from proofhouse.letters import DeliveryFailed, HttpDelivery, LetterError
 from proofhouse.server.engine.acts import take_turn
@@ -34,7 +35,10 @@ GIVE_UP_AFTER = timedelta(days=3)
 BATCH_LETTERS = 64
 BATCH_BYTES = 32 << 20
 MOST_COURIERS = 32
-IDLE_S = 0.5
+BUSY_S = 0.5
+"""Longest wait while a courier is away."""
+IDLE_S = 5.0
+"""Longest wait for somebody to ring: what another machine has written leaves so late at worst."""
 
 _chance = secrets.SystemRandom()
 
@@ -107,18 +111,30 @@ def deliver_queued() -> None:
     """Send out one batch for each house that has letters ready, and wait until all couriers are home."""
     _send_out(couriers())
     while couriers().away:
-        _settle(couriers().returned(IDLE_S))
+        _settle(couriers().returned(BUSY_S))
 
 
 def keep_delivering() -> None:
     """Deliver for as long as the process lives: what came back is settled while other couriers are still away."""
     while True:
         try:
-            _settle(couriers().returned(IDLE_S))
+            _settle(couriers().returned(BUSY_S if couriers().away else _rest_s()))
             _send_out(couriers())
         except Exception:
             logger.exception("delivery failed; it is tried again")
+            time.sleep(BUSY_S)
         close_old_connections()
+
+
+def _rest_s() -> float:
+    """How long nothing is to be done unless somebody rings: until the next pause is over."""
+    over = [
+        Letter.objects.filter(state=Letter.State.QUEUED, retry_at__gt=now()).aggregate(at=Min("retry_at"))[
+            "at"
+        ],
+        Peer.objects.filter(retry_at__gt=now()).aggregate(at=Min("retry_at"))["at"],
+    ]
+    return min([IDLE_S, *((at - now()).total_seconds() + 0.01 for at in over if at is not None)])
 
 
 def wake() -> None:

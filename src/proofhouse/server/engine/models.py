@@ -32,7 +32,13 @@ class LedgerEntry(models.Model):
 
     class Meta:
         ordering = ["id"]
-        indexes = [models.Index(fields=["case", "kind"])]
+        indexes = [
+            models.Index(fields=["case", "kind"]),
+            models.Index(
+                fields=["log", "log_index"], condition=models.Q(receipt=""), name="entry_without_receipt"
+            ),
+            models.Index(fields=["id"], condition=models.Q(effected=False), name="entry_without_effect"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["log", "log_index"], name="one_entry_per_leaf_of_a_log")
         ]

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The house's standing work: fire what is due, give ledger entries their receipts, let the letters that waited go out.
 
-One thread of the house process does it, woken by each act and otherwise twice a second; another delivers letters, so
-that a slow house elsewhere delays no receipt here. Everything they do starts from rows, so a killed house goes on where
-it stood. What takes longer than a moment is a job (`engine.jobs`), and the house process is a worker too.
+One thread of the house process does it, woken by each act, of another process too (`bell`), and when a deadline falls
+due; another delivers letters, so that a slow house elsewhere delays no receipt here. A house in which nothing happens
+looks around every five seconds. Everything starts from rows, so a killed house goes on where it stood. What takes
+longer than a moment is a job (`engine.jobs`), and the house process is a worker too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from django.db import close_old_connections
 
-from proofhouse.server.engine import acts, deadlines, delivery, effects, mark, record, search
+from proofhouse.server.engine import acts, bell, deadlines, delivery, effects, mark, record, search
 from proofhouse.server.engine.jobs.rules import Queue, limits_from
 from proofhouse.server.house import this_house
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-IDLE_S = 0.5
+IDLE_S = 5.0
+AFTER_TROUBLE_S = 0.5
 MINUTE_S = 60.0
 HOUR_S = 3600.0
 
@@ -83,7 +85,7 @@ def _keep_receipts() -> None:
                 _wake.set()
         except Exception:
             logger.exception("receipts could not be collected; it is tried again")
-            time.sleep(IDLE_S)
+            time.sleep(AFTER_TROUBLE_S)
         close_old_connections()
 
 
@@ -99,11 +101,26 @@ def _work() -> None:
         if time.monotonic() >= minute_s:
             _try_each([tick])
             minute_s = time.monotonic() + MINUTE_S
-        _wake.wait(IDLE_S)
+        _wake.wait(_rest_s())
         _wake.clear()
-        _duties()
+        _try_each([deadlines.sweep, effects.bring_about])
         delivery.wake()
         close_old_connections()
+
+
+def _rest_s() -> float:
+    """How long nothing is to be done unless somebody rings."""
+    try:
+        return deadlines.until_next_s(IDLE_S)
+    except Exception:
+        logger.exception("the next deadline is not known; it is looked up again")
+        return AFTER_TROUBLE_S
+
+
+def _look() -> None:
+    """Something is new: there may be receipts to collect, effects to bring about, letters to send."""
+    _recorded.set()
+    _wake.set()
 
 
 _workers: list[DurableWorker] = []
@@ -111,8 +128,8 @@ _workers: list[DurableWorker] = []
 
 def start() -> None:
     """Start the standing work of this process, and its worker for jobs."""
-    acts.after_commit(_recorded.set)
-    acts.after_commit(_wake.set)
+    acts.after_commit(_look)
+    bell.listen(_look)
     threading.Thread(target=_work, name="desk-work", daemon=True).start()
     threading.Thread(target=delivery.keep_delivering, name="post", daemon=True).start()
     start_worker(queues_here())
