@@ -7,12 +7,11 @@ import base64
 from datetime import timedelta
 from typing import Any
 
-from crash.scenarios import act, example, letter, of_act, of_letter, of_other, other, receive
+from crash.scenarios import act, example, letter, move_clock, of_act, of_letter, of_other, other, receive
 from crash.stage import Stage
 from proofhouse.attest import sign_statement, statement
 from proofhouse.server.accounts.permissions import Role
-from proofhouse.server.engine import clock
-from proofhouse.server.engine.clock import SetClock, now
+from proofhouse.server.engine.clock import now
 from proofhouse.server.engine.keys import signer
 from proofhouse.server.exams.evidence import REPORT_TYPE
 from proofhouse.server.exams.models import ExamStatement, Seal
@@ -188,12 +187,7 @@ def _close_window(stage: Stage) -> dict[str, Any]:
     return {"inquiry": str(opened(stage).id)}
 
 
-def _move_clock(to: Any) -> None:
-    """The time comes; nobody does anything but wait."""
-    clock._clock = SetClock(to)
-
-
-@of_other("deadline review.window", _move_clock)
+@of_other("deadline review.window", move_clock)
 def _window_end(stage: Stage) -> Any:
     opened(stage)
     return Window.objects.get().closes_at + timedelta(minutes=1)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,14 +12,15 @@ from crash.stage import Scenario, Stage
 from proofhouse.letters import LETTER_TYPES, Enclosure
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
-from proofhouse.server.engine import post
+from proofhouse.server.engine import clock, post
 from proofhouse.server.engine.acts import ACTS, do_once, plain
+from proofhouse.server.engine.clock import SetClock
 from proofhouse.server.engine.models import Letter, Peer, Thread
 from server.makers import Correspondent
 
 SCENARIOS: dict[str, Scenario] = {}
-"""By name: `desk.verb` of an act, `letter TYPE` or `letter TYPE/act`, `deadline KIND`, `duty NAME`, or the name under
-which other work runs."""
+"""By name: `desk.verb` of an act, `letter TYPE` or `letter TYPE/act`, `deadline KIND`, `duty NAME`, `job NAME`, or the
+name under which other work runs."""
 
 Prepare = Callable[[Stage], Any]
 
@@ -29,8 +31,17 @@ def _register(scenario: Scenario) -> None:
     SCENARIOS[scenario.name] = scenario
 
 
-def of_act(name: str, role: Role, variant: str = "", *, fresh: bool = False) -> Callable[[Prepare], Prepare]:
-    """Register what an act needs; it is done under an idempotency key, as the control socket and the API do it."""
+def of_act(
+    name: str, role: Role | str, variant: str = "", *, fresh: bool = False
+) -> Callable[[Prepare], Prepare]:
+    """Register what an act needs; it is done under an idempotency key, as the control socket and the API do it.
+
+    Args:
+        name: Public name of the act.
+        role: Who in the office does it, or the name of somebody else whom the preparation has made.
+        variant: Tells two scenarios of one act apart.
+        fresh: Whether the house has no log yet.
+    """
 
     def register(prepare: Prepare) -> Prepare:
         def do(arguments: Mapping[str, Any]) -> object:
@@ -53,11 +64,13 @@ def of_letter(name: str) -> Callable[[Callable[[Stage], bytes]], Callable[[Stage
     return register
 
 
-def of_other(name: str, do: Callable[[Any], object], *, counts: bool = False) -> Callable[[Prepare], Prepare]:
-    """Register any other work of a house; see `Scenario` for `counts`."""
+def of_other(
+    name: str, do: Callable[[Any], object], *, counts: bool = False, whole: bool = True
+) -> Callable[[Prepare], Prepare]:
+    """Register any other work of a house; see `Scenario` for `counts` and `whole`."""
 
     def register(prepare: Prepare) -> Prepare:
-        _register(Scenario(name, prepare, do, counts))
+        _register(Scenario(name, prepare, do, counts, whole))
         return prepare
 
     return register
@@ -66,12 +79,17 @@ def of_other(name: str, do: Callable[[Any], object], *, counts: bool = False) ->
 # --- what preparations are made of ------------------------------------------------------------------------------------
 
 
-def person(role: Role) -> Person:
-    """Whoever has this role in the office."""
+def person(role: Role | str) -> Person:
+    """Whoever has this role in the office, or the name that the preparation gave."""
     return Person.objects.get(email=f"{role}@office.example")
 
 
-def act(name: str, role: Role, /, **arguments: Any) -> Any:
+def move_clock(to: datetime) -> None:
+    """The time comes; nobody does anything but wait."""
+    clock._clock = SetClock(to)
+
+
+def act(name: str, role: Role | str, /, **arguments: Any) -> Any:
     """Do an act as part of a preparation, and let the house come to rest."""
     done = ACTS[name](actor=person(role), **arguments)
     Stage.rest()

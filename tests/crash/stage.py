@@ -10,25 +10,27 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
 
-from crash.boundaries import Boundaries
+from crash.boundaries import Boundaries, Place
 from crash.children import ChildFailed, in_child, result_of
 from crash.databases import Store, connect
 from crash.doors import Doors
 from crash.worlds import World, faults, read_world, unfounded
 from proofhouse.attest import Signer
 from proofhouse.server.accounts.permissions import Role
-from proofhouse.server.engine import clock, keys, record, work
+from proofhouse.server.engine import clock, delivery, keys, record, work
 from proofhouse.server.engine.blobs import clear_unfinished
-from proofhouse.server.engine.models import LedgerEntry, Letter
+from proofhouse.server.engine.jobs import port
+from proofhouse.server.engine.jobs.durable import Durable
+from proofhouse.server.engine.models import LedgerEntry, Peer
 from proofhouse.server.house import Desk, House, create_house, load_house, this_house
+from proofhouse.server.opening import prepare_database
 from server.makers import make_peer, make_person
 
 PEERS = ("lab", "vendor", "member", "clearing", "inspector")
@@ -49,7 +51,9 @@ class Scenario:
         name: The act, letter, deadline or duty, as the house calls it.
         prepare: Makes what it needs, in a house that has its people and knows its peers; returns its arguments.
         do: Does it. It is done again after a crash, as whoever asked for it would do.
-        counts: Whether it counts versions up each time that it is done. A duty may, an act may not.
+        counts: Whether it counts something up each time that it is begun: a duty versions, a job its attempts. An act
+            may not.
+        whole: Whether it is one act. What is several may have been done in part, until it is asked for again.
         fresh: Whether the house has no log yet.
     """
 
@@ -57,11 +61,12 @@ class Scenario:
     prepare: Callable[[Stage], Any]
     do: Callable[[Any], object]
     counts: bool = False
+    whole: bool = True
     fresh: bool = False
 
     def same(self, one: World, other: World) -> bool:
-        """Whether two worlds are equal, but for versions where these count up."""
-        return one == other or (self.counts and one.without_versions() == other.without_versions())
+        """Whether two worlds are equal, but for what may count up."""
+        return one == other or (self.counts and one.without_counts() == other.without_counts())
 
 
 @dataclass(frozen=True)
@@ -72,20 +77,51 @@ class Prepared:
     arguments: Any
     before: World
     after: World
-    places: Sequence[str]
+    places: Sequence[Place]
     arrived: list[dict[str, Any]]
     """Letters that reached other houses while it was set up."""
 
-    @property
-    def distinct_places(self) -> list[int]:
-        """One place, its last, of each row of statements within one transaction; the database undoes them together."""
-        inside = [step.startswith("in ") for step in self.places]
-        return [place for place, one in enumerate(inside) if not (one and [*inside, False][place + 1])]
+    def kills(self, places: Callable[[Place], bool]) -> list[Kill]:
+        """A kill before each step of some sort."""
+        return [Kill(place) for place, step in enumerate(self.places) if places(step)]
 
     @property
-    def torn_places(self) -> list[int]:
-        """The places at which a file may be torn besides."""
-        return [place for place, step in enumerate(self.places) if step.startswith("fsync")]
+    def lasting(self) -> list[Kill]:
+        """The kills that can leave different houses."""
+        return self.kills(lambda place: place.lasts)
+
+    @property
+    def passing(self) -> list[Kill]:
+        """Those that leave the same house as the next; see `boundaries`."""
+        return self.kills(lambda place: not place.lasts)
+
+    @property
+    def tearing(self) -> list[Kill]:
+        """The kills at which a file is torn besides."""
+        return [replace(kill, torn=True) for kill in self.kills(lambda place: place.tears)]
+
+
+@dataclass(frozen=True)
+class Kill:
+    """The boundary at which a process dies, and whether it tears the file that it is about to flush."""
+
+    place: int
+    torn: bool = False
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """What came of a scenario that was killed.
+
+    Attributes:
+        kills: How often.
+        differences: What was wrong after which kill; nothing, it is hoped.
+        modules: What had to be loaded for it.
+    """
+
+    kills: int
+    differences: dict[str, list[str]]
+    modules: set[str]
 
 
 class Stage:
@@ -112,6 +148,31 @@ class Stage:
         self.doors.close()
         gc.unfreeze()
 
+    def crash(self, scenario: Scenario, choose: Callable[[Prepared], Sequence[Kill]]) -> Crashed:
+        """Set a scenario up and kill it at each place that is chosen.
+
+        All of it lies in one child of the test process, which has played the scenario before it forks a process to be
+        killed, or to start after that: each has everything loaded and compiled.
+
+        Raises:
+            ChildFailed: Even undisturbed it does not come to rest, or leaves something wrong.
+        """
+
+        def play() -> Crashed:
+            prepared = self.prepare(scenario)
+            kills = choose(prepared)
+            differences = {
+                f"{kill.place} before {prepared.places[kill.place].step}{', torn' if kill.torn else ''}": wrong
+                for kill in kills
+                if (wrong := self.kill(prepared, kill))
+            }
+            return Crashed(len(kills), differences, set(sys.modules))
+
+        crashed: Crashed = result_of(play)
+        _load(crashed.modules)
+        gc.freeze()
+        return crashed
+
     def prepare(self, scenario: Scenario) -> Prepared:
         """Set a scenario up, and play it without a crash.
 
@@ -120,41 +181,44 @@ class Stage:
         """
         mark = self.doors.mark()
         template = self._copy("base", "template")
-        arguments = result_of(lambda: self._within(template, lambda: self._set_up(scenario)))
+        arguments = self._within(template, lambda: self._set_up(scenario))
+        if scenario.fresh:
+            template = self._copy("template", "before")
+        before = self._within(template, self._start)
         arrived = self.doors.arrived(mark)
-        self._copy("template", "before")
-        before = result_of(lambda: self._within(self.directory / "before", self._start))
+        gc.freeze()
         mark = self.doors.mark()
         places = self._run(scenario, arguments, "after", None)
+        assert places is not None
 
         def after_it() -> tuple[World, World, list[str]]:
             world = self._start()
             wrong = list(faults(arrived + self.doors.arrived(mark)))
             return world, self._again(scenario, arguments), wrong
 
-        after, again, wrong = result_of(lambda: self._within(self.directory / "after", after_it))
+        after, again, wrong = self._within(self.directory / "after", after_it)
         if wrong:
             raise ChildFailed(f"{scenario.name} leaves without any crash: {wrong}")
         if not scenario.same(after, again):
             raise ChildFailed(f"{scenario.name} done again is another world:\n{again.difference(after)}")
         self._clear("before", "after")
+        gc.freeze()
         return Prepared(scenario, arguments, before, after, places, arrived)
 
-    def kill(self, prepared: Prepared, place: int, *, torn: bool = False) -> list[str]:
-        """Play a scenario, kill it at a place, start the house again and ask again; says what is wrong afterwards."""
+    def kill(self, prepared: Prepared, kill: Kill) -> list[str]:
+        """Play a scenario, kill it, start the house again and ask again; says what is wrong afterwards."""
         scenario, arguments = prepared.scenario, prepared.arguments
         mark = self.doors.mark()
-        reached = self._run(scenario, arguments, "killed", place, torn=torn)
+        reached = self._run(scenario, arguments, "killed", kill)
         if reached is not None:
             self._clear("killed")
-            return [f"place {place} was not reached: {len(reached)} there are this time"]
+            return [f"place {kill.place} was not reached: {len(reached)} there are this time"]
 
         def live_on() -> list[str]:
             wrong = list(unfounded(prepared.before, self.doors.arrived(mark)))
             world = self._start()
-            if scenario.same(world, prepared.after):
-                wrong += faults(prepared.arrived + self.doors.arrived(mark))
-            elif not scenario.same(world, prepared.before):
+            happened = scenario.same(world, prepared.after)
+            if scenario.whole and not happened and not scenario.same(world, prepared.before):
                 wrong.append("it neither happened nor did not:\n" + world.difference(prepared.after))
             world = self._again(scenario, arguments)
             wrong += faults(prepared.arrived + self.doors.arrived(mark))
@@ -173,38 +237,30 @@ class Stage:
         LedgerEntry.objects.filter(receipt=MADE_UP).update(receipt="", effected=False)
         self.rest()
         if scenario.fresh:
-            record.open_log().close()
-            record.open_own_log().close()
+            _close_logs()
             for log in (this_house().ledger, this_house().own_ledger):
-                shutil.rmtree(log)
+                shutil.rmtree(log, ignore_errors=True)
         return arguments
 
-    def _run(
-        self, scenario: Scenario, arguments: Any, name: str, place: int | None, *, torn: bool = False
-    ) -> list[str] | None:
-        """Do a scenario in a copy of the template, and die at a place; returns the places where it lived."""
+    def _run(self, scenario: Scenario, arguments: Any, name: str, kill: Kill | None) -> list[Place] | None:
+        """Do a scenario in a copy of the template, and die; returns the places where it lived."""
         directory = self._copy("template", name)
-        boundaries = Boundaries(directory, place, torn)
+        boundaries = Boundaries(directory, kill and kill.place, kill is not None and kill.torn)
 
-        def do() -> tuple[list[str], set[str]]:
+        def do() -> list[Place]:
             boundaries.watch(self._connection)
             resume()
             scenario.do(arguments)
             self.rest()
-            boundaries.reach("end")
-            return boundaries.passed, set(sys.modules)
+            boundaries.reach(Place("end"))
+            return boundaries.passed
 
         ended = in_child(lambda: self._within(directory, do))
         if ended.failure:
             raise ChildFailed(ended.failure)
         if ended.signal not in (0, signal.SIGKILL):
             raise ChildFailed(f"{scenario.name} died of signal {ended.signal}")
-        if ended.signal:
-            return None
-        places, modules = ended.value
-        _load(modules)
-        gc.freeze()
-        return places  # type: ignore[no-any-return]
+        return None if ended.signal else ended.value
 
     def _again(self, scenario: Scenario, arguments: Any) -> World:
         """Do it again, as whoever asked for it does who got no answer."""
@@ -226,7 +282,7 @@ class Stage:
             if not (
                 LedgerEntry.objects.filter(receipt="").exists()
                 or LedgerEntry.objects.filter(effected=False).exists()
-                or Letter.objects.filter(state=Letter.State.QUEUED).exists()
+                or delivery.ready_letters().filter(thread__peer__transport=Peer.Transport.HTTPS).exists()
             ):
                 return
 
@@ -237,18 +293,18 @@ class Stage:
         house = load_house(directory)
         settings.HOUSE = house
         keys.signer.cache_clear()
-        record.open_log.cache_clear()
-        record.open_own_log.cache_clear()
-        clock._mark = clock.BEGINNING
+        clock._clock, clock._mark = clock.SystemClock(), clock.BEGINNING
+        port.use(Durable())
         self._connection = connect(self.store.described(house, directory.name))
         try:
             return do()
         finally:
             self._connection.close()
+            _close_logs()
 
     def _fill(self) -> None:
         """Make the tables, the people and the introductions."""
-        call_command("migrate", interactive=False, verbosity=0)
+        prepare_database(this_house())
         for role in Role:
             someone = make_person(role)
             someone.email, someone.name = f"{role}@office.example", role.title()
@@ -266,6 +322,14 @@ class Stage:
         for name in names:
             shutil.rmtree(self.directory / name, ignore_errors=True)
             self.store.drop(name)
+
+
+def _close_logs() -> None:
+    """Let go of the logs, so that another process can take them."""
+    for opened in (record.open_log, record.open_own_log):
+        if opened.cache_info().currsize:
+            opened().close()
+            opened.cache_clear()
 
 
 def resume() -> None:

@@ -18,7 +18,9 @@ from proofhouse.attest import sha256_hex
 from proofhouse.ledger import Leaf, LedgerError, Policy, Receipt, audit, verify_receipt
 from proofhouse.server.engine import effects
 from proofhouse.server.engine.check import check_house
-from proofhouse.server.engine.models import LedgerEntry, Letter
+from proofhouse.server.engine.jobs.durable import ORDER, Durable
+from proofhouse.server.engine.jobs.rules import LIVE
+from proofhouse.server.engine.models import Job, LedgerEntry, Letter, Peer
 from proofhouse.server.engine.record import open_own_log, trust_policy
 from proofhouse.server.house import this_house
 
@@ -29,9 +31,11 @@ _RANDOM = re.compile(
     r"|(?P<digest>\b[0-9a-f]{16,}\b"
     r"|(?<![0-9A-Za-z+/_-])(?=[a-z0-9+/_-]*[A-Z])(?=[A-Za-z+/_-]*\d)[A-Za-z0-9+/_-]{43,}={0,2})"
     r'|(?P<length>"length":\s?\d+)'
+    r"|(?P<span>\b\d+\.\d+ s\b)"
 )
 _VERSION = re.compile(r'(?<=/)\d+\.|"version": \d+')
-_SKIPPED_APPS = frozenset({"auth", "contenttypes", "sessions", "admin"})
+_ATTEMPTS = re.compile(r"\b(run|attempts)=\d+")
+_SKIPPED_APPS = frozenset({"auth", "contenttypes", "admin"})
 _TREES = ("provider", "repositories")
 """What the world outside sees of a house: these directories, and the letters that left."""
 
@@ -51,11 +55,12 @@ class World:
         lines += [f"+ {line[:400]}" for line in theirs if theirs.count(line) > mine.count(line)]
         return "\n".join(lines[:20])
 
-    def without_versions(self) -> World:
-        """The same world as if nothing in its repositories had ever been signed anew."""
-        return World(
-            self.rows, tuple(sorted({_VERSION.sub("", line) for line in self.published})), self.in_force
+    def without_counts(self) -> World:
+        """The same world as if nothing in its repositories had ever been signed anew, and no job begun again."""
+        rows = tuple(
+            _ATTEMPTS.sub("", line) if line.startswith("engine.Job ") else line for line in self.rows
         )
+        return World(rows, tuple(sorted({_VERSION.sub("", line) for line in self.published})), self.in_force)
 
 
 def read_world() -> World:
@@ -135,7 +140,7 @@ def _named(line: str, names: dict[str, str]) -> str:
     """The line with each random value replaced by its kind, and ids by the order in which they occur."""
 
     def name(found: re.Match[str]) -> str:
-        kind = next(each for each in ("time", "id", "pem", "digest", "length") if found.group(each))
+        kind = next(each for each in ("time", "id", "pem", "digest", "length", "span") if found.group(each))
         if kind in ("id", "digest") and not line.startswith(_TREES):
             return names.setdefault(found.group(0).replace("-", ""), f"<random {len(names)}>")
         return f"<{kind}>"
@@ -151,6 +156,7 @@ def faults(delivered: list[dict[str, Any]]) -> Iterator[str]:
     """
     yield from _ledger_faults()
     yield from _letter_faults(delivered)
+    yield from _job_faults()
     yield from _file_faults()
 
 
@@ -186,14 +192,31 @@ def _log_faults(name: str, directory: Path, policy: Policy) -> Iterator[str]:
 
 
 def _letter_faults(delivered: list[dict[str, Any]]) -> Iterator[str]:
-    sent = {row.digest: row for row in Letter.objects.filter(direction=Letter.Direction.SENT)}
+    sent = {
+        row.digest: row
+        for row in Letter.objects.filter(direction=Letter.Direction.SENT).select_related("thread__peer")
+    }
     arrived = {each["digest"] for each in delivered}
     for digest, row in sent.items():
-        if row.state != Letter.State.ACKNOWLEDGED or digest not in arrived:
+        travels = row.thread.peer.transport == Peer.Transport.HTTPS and row.state != Letter.State.ABANDONED
+        if travels is not (digest in arrived) or (travels and row.state != Letter.State.ACKNOWLEDGED):
             yield f"the letter {row.type} is {row.state}, arrived: {digest in arrived}"
     for each in delivered:
         if each["digest"] not in sent:
             yield f"a letter {each['type']} arrived that this house does not know"
+
+
+def _job_faults() -> Iterator[str]:
+    """Each job that somebody must work on is ordered, and nothing is that no act has asked for."""
+    jobs = {f"{job.id}/{job.dispatch}": job for job in Job.objects.all()}
+    ordered = {order.workflow_id for order in Durable().client.list_workflows(name=ORDER, load_input=False)}
+    yield from (
+        f"{job.name} is {job.state} and nobody is to run it"
+        for name, job in jobs.items()
+        if job.state in LIVE and name not in ordered
+    )
+    known = {str(job.id) for job in jobs.values()}
+    yield from (f"{order} is to be run and no job" for order in ordered if order.split("/")[0] not in known)
 
 
 def _file_faults() -> Iterator[str]:

@@ -94,3 +94,9 @@ def test_a_link_and_a_letter_over_the_limit_are_refused(file: Path) -> None:
         read_batch(link)
     with pytest.raises(BatchRefused, match="line 2"):
         read_batch(file, Limits(letter_bytes=500))
+
+
+def test_what_a_killed_process_left_beside_a_batch_goes_with_the_next(batch: Batch, tmp_path: Path) -> None:
+    (tmp_path / ".lab.letters.partial").write_bytes(b"half of it")
+    write_batch(tmp_path / "lab.letters", batch)
+    assert [file.name for file in tmp_path.iterdir()] == ["lab.letters"]

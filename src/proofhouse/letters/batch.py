@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,15 +82,19 @@ def write_batch(path: Path, batch: Batch) -> None:
             "sha256": sha256_hex(body),
         }
     )
-    descriptor, partial = tempfile.mkstemp(prefix=".partial-", dir=path.parent)
+    partial = path.with_name(
+        f".{path.name}.partial"
+    )  # by its name, so that what a killed process left is taken away
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(head + b"\n" + body)
             file.flush()
             os.fsync(file.fileno())
-        Path(partial).replace(path)
+        partial.replace(path)
     except BaseException:
-        Path(partial).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
     directory = os.open(path.parent, os.O_RDONLY)
     try:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from django.db import close_old_connections
 
 from proofhouse.server.engine import acts, bell, deadlines, delivery, effects, mark, record, search
+from proofhouse.server.engine.jobs import programs
 from proofhouse.server.engine.jobs.rules import Queue, limits_from
 from proofhouse.server.house import this_house
 
@@ -73,6 +74,7 @@ def resume() -> None:
     """Take up what an earlier process of this house left, before anything else is done in this one."""
     mark.take_up()
     record.heal()
+    programs.clear_left()
 
 
 def _keep_receipts() -> None:

@@ -45,7 +45,7 @@ def export(*, letter: str, by: str) -> str:
 def build(*, letter: str) -> str:
     """Write the bundle and keep it; returns its digest."""
     asked = Letter.objects.get(digest=letter)
-    with tempfile.TemporaryDirectory(dir=this_house().work) as scratch:
+    with tempfile.TemporaryDirectory(dir=this_house().scratch) as scratch:
         path = Path(scratch) / BUNDLE
         write_export(path, asked.body["cases"])
         failed = [line for line in verify_bundle(path) if not line.ok]

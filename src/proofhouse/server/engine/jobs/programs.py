@@ -17,7 +17,9 @@ from typing import IO
 
 import proofhouse
 from proofhouse.server.engine.blobs import put_blob
+from proofhouse.server.engine.jobs.rules import JobState
 from proofhouse.server.engine.jobs.turn import SIGN_EVERY_S, Turn, current
+from proofhouse.server.engine.models import Job
 from proofhouse.server.house import this_house
 
 LOOK_EVERY_S = 0.25
@@ -88,7 +90,8 @@ def run_program(
     turn = current()
 
     def work() -> dict[str, object]:
-        scratch = this_house().work / "jobs" / f"{turn.job}.{turn.run}"
+        clear_left()
+        scratch = _places() / f"{turn.job}.{turn.run}"
         scratch.mkdir(parents=True)
         try:
             return asdict(_run(turn, list(argv), scratch, timeout_s, ok, keep, env or {}, on_line))
@@ -96,6 +99,20 @@ def run_program(
             shutil.rmtree(scratch, ignore_errors=True)
 
     return Ran(**turn.at_least_once(f"run {Path(argv[0]).name}", work))
+
+
+def clear_left() -> None:
+    """Take away the directories of programs whose run is over; a killed worker could not do it itself."""
+    running = Job.objects.filter(state=JobState.RUNNING).values_list("id", "run")
+    valid = {f"{job}.{run}" for job, run in running}
+    for place in _places().iterdir() if _places().exists() else ():
+        if place.name not in valid:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _places() -> Path:
+    place: Path = this_house().work / "jobs"
+    return place
 
 
 def _run(
