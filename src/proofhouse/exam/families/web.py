@@ -66,11 +66,15 @@ class Web(TokenFamily):
     levels: range = range(4)
     domain: Domain = Domain.FINDS
 
+    def draw(self, seed: bytes, level: int) -> tuple[dict[str, str], Flaw]:
+        """The names and the weakness of the application of this seed and level."""
+        names = draw_names(Stream(seed, f"{self.name}/names"))
+        return names, self.make(names, Stream(seed, f"{self.name}/flaw/{level}"), level)
+
     def generate(self, seed: bytes, level: int) -> Item:
         """Make the item of this seed and level; see `Family.generate`."""
         identity = Identity.of(self, seed, level)
-        names = draw_names(Stream(seed, f"{self.name}/names"))
-        flaw = self.make(names, Stream(seed, f"{self.name}/flaw/{level}"), level)
+        names, flaw = self.draw(seed, level)
         weak, fixed = (
             render(names, identity.canary, body, flaw.routes, Stream(seed, f"{self.name}/app"))
             for body in (flaw.body, flaw.fixed)
