@@ -16,11 +16,11 @@ from proofhouse.server.accounts.gate import visible
 from proofhouse.server.accounts.marks import Mark
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
-from proofhouse.server.accounts.prepared import Blank, Moment, Statement
 from proofhouse.server.accounts.ruling import rules_of
 from proofhouse.server.accounts.standing import Standing, as_standing
 from proofhouse.server.cases.models import Case
 from proofhouse.server.engine.clock import SetClock, now, using
+from proofhouse.server.engine.prepared import Blank, Moment, Statement
 from server.makers import Correspondent, make_case, make_file, make_grant, make_person
 
 pytestmark = pytest.mark.django_db

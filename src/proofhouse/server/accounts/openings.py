@@ -33,10 +33,10 @@ from django.db.models import (
 from proofhouse.server.accounts.files import CaseFile, GateOpening
 from proofhouse.server.accounts.marks import CASE_OF, SENSITIVE, UNMARKED, Mark
 from proofhouse.server.accounts.models import Person
-from proofhouse.server.accounts.prepared import Blank, Statement
 from proofhouse.server.accounts.ruling import Effect, compiled, rules_of
 from proofhouse.server.accounts.standing import Standing, as_standing, standing_of
 from proofhouse.server.engine.clock import now
+from proofhouse.server.engine.prepared import Blank, Statement
 
 M = TypeVar("M", bound=Model)
 

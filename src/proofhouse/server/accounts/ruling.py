@@ -21,8 +21,8 @@ from proofhouse.server.accounts.files import CaseFile, Grant, Recusal, running_g
 from proofhouse.server.accounts.marks import CASE_OF, OPENS, UNMARKED, Filed, Mark, Tie
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
-from proofhouse.server.accounts.prepared import Moment
 from proofhouse.server.accounts.standing import standing_of
+from proofhouse.server.engine.prepared import Moment
 
 Query = Callable[[Person], Q | None]
 Rows = Q | bool

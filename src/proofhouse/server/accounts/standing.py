@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from proofhouse.server.accounts.files import CaseFile, Grant, Recusal, running_grants, standing_recusals
 from proofhouse.server.accounts.marks import Mark
 from proofhouse.server.accounts.permissions import Role
-from proofhouse.server.accounts.prepared import Blank, Moment, Statement
+from proofhouse.server.engine.prepared import Blank, Moment, Statement
 
 if TYPE_CHECKING:
     from proofhouse.server.accounts.models import Person

@@ -128,13 +128,13 @@ def keep_delivering() -> None:
 
 def _rest_s() -> float:
     """How long nothing is to be done unless somebody rings: until the next pause is over."""
-    over = [
-        Letter.objects.filter(state=Letter.State.QUEUED, retry_at__gt=now()).aggregate(at=Min("retry_at"))[
-            "at"
-        ],
-        Peer.objects.filter(retry_at__gt=now()).aggregate(at=Min("retry_at"))["at"],
+    letters = Letter.objects.filter(state=Letter.State.QUEUED, retry_at__gt=now())
+    ends = [
+        paused.aggregate(at=Min("retry_at"))["at"]
+        for paused in (letters, Peer.objects.filter(retry_at__gt=now()))
     ]
-    return min([IDLE_S, *((at - now()).total_seconds() + 0.01 for at in over if at is not None)])
+    rests = [(at - now()).total_seconds() + 0.01 for at in ends if at is not None]
+    return float(min([IDLE_S, *rests]))
 
 
 def wake() -> None:
