@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from proofhouse.demo.cast import CAST
 from proofhouse.demo.steps import Facts, Play
+from proofhouse.law import value_text
 
 LEAD = CAST["lab"].who("compliance")
 LAW_DAY = "2027-01-05"
@@ -129,7 +130,7 @@ def _lines_of(clock: Facts) -> list[str]:
         f"  {when}: {clock['title']}, to {to}: {clock['words']}, {clock['citation']}, grade {clock['grade']}"
     )
     if due:
-        facts = "; ".join(f"{one['fact']} = {one['value']}" for one in clock["facts"])
+        facts = "; ".join(f"{one['fact']} = {value_text(one['value'])}" for one in clock["facts"])
         return [head, f"      because {facts}; {'; '.join(clock['steps'])}"]
     asks = [*clock["awaiting"], *(one["ask"] for one in clock["missing"])]
     return [head, f"      cannot tell before it is answered: {' '.join(asks)}"]

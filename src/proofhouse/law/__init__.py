@@ -21,7 +21,7 @@ from proofhouse.law.facts import FactSet, Incident, Profile, Vocabulary
 from proofhouse.law.linting import Finding, Severity, lint
 from proofhouse.law.model import Grade, Instrument, Obligation, Standing, Version
 from proofhouse.law.predicates import Explanation, Predicate, Truth
-from proofhouse.law.records import assessment_record, check_record, incident_record
+from proofhouse.law.records import assessment_record, check_record, incident_record, value_text
 
 __all__ = [
     "WORDS",
@@ -59,4 +59,5 @@ __all__ = [
     "compare",
     "incident_record",
     "lint",
+    "value_text",
 ]

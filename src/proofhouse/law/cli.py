@@ -27,6 +27,7 @@ from proofhouse.law.records import (
     incident_record,
     lint_record,
     local_text,
+    value_text,
 )
 
 P = ParamSpec("P")
@@ -358,20 +359,13 @@ def _print_due(due: Due, recipients: str, book: LawBook, *, sure: bool) -> None:
 def _print_tree(tree: Explanation, sources: Mapping[str, str], depth: int) -> None:
     sign = {Truth.TRUE: "yes", Truth.FALSE: "no", Truth.UNKNOWN: "?"}[tree.truth]
     held = "; ".join(
-        f"{name} = {_told(value)}" + (f", from {sources[name]}" if name in sources else "")
+        f"{name} = {value_text(value)}" + (f", from {sources[name]}" if name in sources else "")
         for name, value in tree.facts
     )
     label = {"test": tree.text, "definition": f"definition {tree.name}"}.get(tree.kind, tree.kind)
     click.echo(f"{'  ' * depth}  [{sign}] {label}" + (f"  ({held})" if held else ""))
     for child in tree.children:
         _print_tree(child, sources, depth + 1)
-
-
-def _told(value: Any) -> str:
-    """A fact as people write it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ", ".join(value) or "none" if isinstance(value, list) else str(value)
 
 
 def _print_change(change: Change) -> None:

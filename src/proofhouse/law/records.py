@@ -221,6 +221,13 @@ def lint_record(book: LawBook, today: date, findings: Iterable[Finding]) -> dict
     return {"today": today.isoformat(), "counts": counts, "findings": rows}
 
 
+def value_text(value: Any) -> str:
+    """Return a fact as people write it: yes and no, places with commas."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) or "none" if isinstance(value, list) else str(value)
+
+
 def local_text(due: Due) -> str:
     """Return a date for people: the instant where the recipient sits."""
     if due.at is None:

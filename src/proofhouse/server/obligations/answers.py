@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from proofhouse.law import WORDS, Assessment, Profile, Result, assessment_record, check_record
+from proofhouse.law import WORDS, Assessment, Profile, Result, assessment_record, check_record, value_text
 from proofhouse.law.difference import Viewpoint
 from proofhouse.law.records import envelope
 from proofhouse.server.accounts.models import Person
@@ -124,4 +124,7 @@ def why(row: dict[str, Any]) -> str:
     """One line of reason: the facts that decide, or the question to answer."""
     if row["missing"]:
         return "Answer: " + " ".join(one["ask"] for one in row["missing"][:2])
-    return "; ".join(f"{one['fact']} = {one['value']}" for one in row["facts"][:4]) or "no fact is needed"
+    return (
+        "; ".join(f"{one['fact']} = {value_text(one['value'])}" for one in row["facts"][:4])
+        or "no fact is needed"
+    )
