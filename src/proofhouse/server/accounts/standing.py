@@ -89,7 +89,7 @@ def look_once(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[
 class _Questions:
     """What is asked about a person, each a prepared statement with the blank `person`."""
 
-    held: Statement
+    memberships: Statement
     lent: Statement
     concerns: Statement
 
@@ -116,7 +116,7 @@ def _questions() -> _Questions:
 
 def _look_up(person: Person) -> Standing:
     questions = _questions()
-    held = questions.held.ask(person=person.pk)
+    held = questions.memberships.ask(person=person.pk)
     roles = {Role(role) for role, _, own in held if own}
     roles |= {Role(role) for (role,) in questions.lent.ask(person=person.pk)}
     hosted = {organisation for _, organisation, own in held if not own}
