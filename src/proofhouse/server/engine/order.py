@@ -33,6 +33,7 @@ class Rows:
         self._thread = thread
         self._own = this_house().name
         self._reach: dict[str, tuple[int, str] | None] = {}
+        self._waiting: dict[tuple[str, int], Waiting | None] = {}
 
     def reach(self, house: str) -> tuple[int, str] | None:
         """See `Memory`."""
@@ -55,8 +56,12 @@ class Rows:
 
     def waiting(self, house: str, sequence: int) -> Waiting | None:
         """See `Memory`."""
-        row = self._of(house).filter(sequence=sequence, head="").only("digest", "in_reply_to").first()
-        return None if row is None else Waiting(row.digest, house, sequence, row.in_reply_to or None)
+        place = house, sequence
+        if place not in self._waiting:
+            rows = self._of(house).filter(sequence=sequence, head="")
+            row = rows.values_list("digest", "in_reply_to").first()
+            self._waiting[place] = None if row is None else Waiting(row[0], house, sequence, row[1] or None)
+        return self._waiting[place]
 
     def waiting_numbers(self, house: str) -> list[int]:
         """See `Memory`."""
@@ -82,6 +87,8 @@ class Rows:
             queued_at=letter.sent_at if own else None,
             written_at=letter.sent_at,
         )
+        place = letter.sender, letter.sequence
+        self._waiting[place] = Waiting(letter.id, *place, letter.in_reply_to)
 
     def place(self, letter: letters.Placed, head: str) -> None:
         """See `Memory`; another's letter counts as received from now on."""
@@ -91,6 +98,7 @@ class Rows:
         else:
             row.update(head=head, state=Letter.State.RECEIVED)
         self._reach[letter.sender] = (letter.sequence, head)
+        self._waiting[letter.sender, letter.sequence] = None
 
     def is_of(self, house: str, letter_id: str) -> bool:
         """See `Memory`."""

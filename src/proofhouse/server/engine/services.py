@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from proofhouse import letters
 from proofhouse.letters import Introduction, Introductions
@@ -196,12 +196,14 @@ def tell_checkpoint(*, actor: Person, peer: str) -> Letter:
     checkpoint = this_house().ledger / "checkpoint"
     if not checkpoint.exists():
         raise ActError("this house's ledger has no checkpoint yet", "no_checkpoint")
-    thread = Thread.objects.filter(peer=known, letters__type="checkpoint").order_by("id").first()
+    told = Letter.objects.filter(thread=OuterRef("pk"), type="checkpoint")
+    thread = Thread.objects.filter(Exists(told), peer=known).order_by("id").first()
     theirs = None
     if thread is None:
         thread = start_thread(peer, subject="Checkpoints of our ledgers", case="")
     else:
-        theirs = thread.letters.filter(state=Letter.State.RECEIVED).order_by("-sequence").first()
+        received = thread.letters.filter(direction=Letter.Direction.RECEIVED).exclude(head="")
+        theirs = received.order_by("-sequence").first()
     body = {"origin": this_house().log_origin, "checkpoint": checkpoint.read_text(encoding="utf-8")}
     return send("checkpoint", thread, body, in_reply_to=theirs)
 
