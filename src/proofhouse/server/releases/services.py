@@ -401,7 +401,7 @@ def take_enrolment(code: str, key: dict[str, str], signature: bytes) -> Agent:
     """
     try:
         public = PublicKey.from_record(key)
-        public.verify(signature, enrolment_message(code))
+        public.verify(enrolment_message(code), signature)
     except (KeyProblem, SignatureMismatch, KeyError, TypeError, ValueError):
         raise EnrolmentRefused("that is no key, or no signature by it") from None
     with one_transaction("releases.take_enrolment"):
