@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 from allauth.mfa.totp.internal.auth import TOTP
+from django.db.models import Q
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, path
 
+from proofhouse.server.accounts import ruling
 from proofhouse.server.accounts.permissions import Role
+from proofhouse.server.accounts.ruling import Effect, Rule, rules_of
+from proofhouse.server.cases.models import Case
 from proofhouse.server.house import House
 from proofhouse.server.reviews.rules import SERVING_WARNING
 from proofhouse.server.web.views import home
@@ -291,11 +295,30 @@ def test_who_has_not_signed_in_is_sent_to_sign_in_unless_the_route_is_public(
         assert answer.status_code == 405
 
 
+def otherwise(world: World, route: str) -> set[Role]:
+    """The roles that get something else than the table says."""
+    return {
+        role
+        for role in Role
+        if signed_in(role).get(at(route, world)).status_code
+        != (200 if role in ROUTES[route].readers else 404)
+    }
+
+
 @pytest.mark.parametrize("route", [route for route in ROUTES if not ROUTES[route].methods])
 def test_each_role_gets_the_page_or_a_plain_404(world: World, route: str) -> None:
-    for role in Role:
-        expected = 200 if role in ROUTES[route].readers else 404
-        assert signed_in(role).get(at(route, world)).status_code == expected, role
+    assert otherwise(world, route) == set()
+
+
+@pytest.mark.parametrize("broken", ["opens for all", "opens for none"])
+def test_a_gate_that_is_broken_for_one_model_is_found(
+    world: World, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = [Rule("broken", Effect.ADMIT, lambda _: Q())] if broken == "opens for all" else []
+    monkeypatch.setattr(ruling, "rules_of", lambda model: rules if model is Case else rules_of(model))
+    found = otherwise(world, "cases/<uuid:case>/")
+    readers = ROUTES["cases/<uuid:case>/"].readers
+    assert found == (set(Role) - readers if broken == "opens for all" else readers)
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if ROUTES[route].readers != EVERYBODY])

@@ -9,17 +9,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from django.db.models import Q
 from django.test import Client
-from django.urls import get_resolver
+from django.urls import URLPattern, get_resolver
+from django.urls.resolvers import RoutePattern
 
 from proofhouse.attest import Signer
-from proofhouse.server.accounts.permissions import Role
+from proofhouse.server.accounts import ruling
+from proofhouse.server.accounts.permissions import ROLE_PERMISSIONS, Permission, Role
+from proofhouse.server.accounts.ruling import Effect, Rule, rules_of
 from proofhouse.server.api import PREFIX, description
 from proofhouse.server.engine.acts import ACTS
 from proofhouse.server.engine.models import LedgerEntry, Letter, Thread
 from proofhouse.server.exams.models import ExamStatement, Seal
 from proofhouse.server.house import House
 from proofhouse.server.reviews.models import Determination
+from proofhouse.server.web.views import home
 from server.makers import World, confirm, make_person, make_world
 from server.test_access_matrix import walk
 
@@ -342,17 +347,20 @@ def operations() -> set[tuple[str, str]]:
     }
 
 
+def addresses(patterns: list[Any]) -> set[str]:
+    return {
+        re.sub(r"<[a-z]+:([a-z]+)>", r"{\1}", route.removeprefix("api/v1/"))
+        for route in walk(patterns)
+        if route.startswith("api/v1/")
+    }
+
+
 def test_every_operation_is_listed_and_every_listed_operation_exists() -> None:
     assert operations() == {("get", name) for name in READS} | {("post", name) for name in ACTS_ASKED}
 
 
 def test_every_address_below_the_prefix_is_an_operation_or_says_the_same_to_everybody() -> None:
-    routes = {
-        re.sub(r"<[a-z]+:([a-z]+)>", r"{\1}", route.removeprefix("api/v1/"))
-        for route in walk(get_resolver().url_patterns)
-        if route.startswith("api/v1/")
-    }
-    assert routes == {name for _, name in operations()} | PUBLIC
+    assert addresses(get_resolver().url_patterns) == {name for _, name in operations()} | PUBLIC
 
 
 def test_every_act_may_be_asked_for_or_is_left_out_for_a_reason() -> None:
@@ -378,27 +386,68 @@ def test_who_has_not_signed_in_gets_401_and_how_to_sign_in(places: Places, metho
         assert answer.json()["code"] == "not_signed_in"
 
 
-@pytest.mark.parametrize("role", Role)
-def test_each_role_reads_what_the_table_says_and_a_miss_is_a_plain_404(places: Places, role: Role) -> None:
-    client = signed_in(role)
+def read_otherwise(places: Places, role: Role) -> set[str]:
+    """The reads that give a role something else than the table says."""
+    client, found = signed_in(role), set()
     for name, read in READS.items():
         answer = client.get(PREFIX + places.fill(read.to))
         if "items" in (said := answer.json()):
-            assert (answer.status_code, bool(said["items"])) == (200, role in read.by), name
+            as_listed = (answer.status_code, bool(said["items"])) == (200, role in read.by)
         else:
-            assert answer.status_code == (200 if role in read.by else 404), name
+            as_listed = answer.status_code == (200 if role in read.by else 404)
+        if not as_listed:
+            found.add(name)
+    return found
 
 
 @pytest.mark.parametrize("role", Role)
-def test_each_role_may_ask_what_the_table_says(places: Places, role: Role) -> None:
-    client = signed_in(role)
+def test_each_role_reads_what_the_table_says_and_a_miss_is_a_plain_404(places: Places, role: Role) -> None:
+    assert read_otherwise(places, role) == set()
+
+
+def asked_otherwise(places: Places, role: Role) -> set[str]:
+    """The acts that a role may ask for, or may not, otherwise than the table says."""
+    client, found = signed_in(role), set()
     for number, (name, act) in enumerate(ACTS_ASKED.items()):
         answer = asked(client, places, name, f"key-{number}")
         assert answer.status_code < 500, (name, answer.content)
         assert answer.status_code not in (400, 401, 415), (name, answer.content)
-        assert (answer.status_code != 403) is (role in act.by), (name, answer.content)
         if answer.status_code == 422:
             assert answer.json()["code"] != "fields_refused", (name, answer.content)
+        if (answer.status_code != 403) is not (role in act.by):
+            found.add(name)
+    return found
+
+
+@pytest.mark.parametrize("role", Role)
+def test_each_role_may_ask_what_the_table_says(places: Places, role: Role) -> None:
+    assert asked_otherwise(places, role) == set()
+
+
+# --- mutants: an interface that is wrong in one place is found --------------------------------------------------------
+
+
+def test_a_planted_operation_is_found() -> None:
+    planted = URLPattern(RoutePattern("api/v1/models/release"), home)
+    assert addresses([*get_resolver().url_patterns, planted]) - addresses(get_resolver().url_patterns) == {
+        "models/release"
+    }
+
+
+def test_a_gate_that_opens_one_model_for_all_is_found(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = [Rule("broken", Effect.ADMIT, lambda _: Q())]
+    monkeypatch.setattr(ruling, "rules_of", lambda model: broken if model is Seal else rules_of(model))
+    assert read_otherwise(places, Role.OPERATOR) == {"seals", "seals/{seal}"}
+
+
+def test_a_permission_given_to_one_role_too_many_is_found(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = ROLE_PERMISSIONS[Role.INSPECTOR] | {Permission.REVIEWS_INQUIRY_SEND}
+    monkeypatch.setitem(ROLE_PERMISSIONS, Role.INSPECTOR, more)
+    assert "inquiries" in asked_otherwise(places, Role.INSPECTOR)
 
 
 def test_a_hidden_record_and_one_that_never_was_give_the_same_bytes(places: Places) -> None:

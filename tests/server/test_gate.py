@@ -10,6 +10,7 @@ from django.apps import apps
 from django.db.models import Model
 
 from proofhouse.server.accounts.gate import NotAllowed, NotFound, access, may_do, require, visible
+from proofhouse.server.accounts.marks import CASE_OF
 from proofhouse.server.accounts.permissions import Permission, Role
 from proofhouse.server.engine.models import DoneAct, LedgerEntry
 from proofhouse.server.house import House
@@ -171,3 +172,43 @@ def test_a_determination_without_a_receipt_is_not_in_the_register(house: House) 
     assert visible(make_person(Role.AUTHORITY), Determination).get() == pending
     LedgerEntry.objects.update(receipt="a receipt")
     assert visible(make_person(), RegisterEntry).get().determination == pending
+
+
+NOT_FILED = {
+    "accounts.BreakGlass": "an emergency of the house, under no case",
+    "accounts.GateOpening": "the audit of the gate, for stewards and inspectors",
+    "accounts.Grant": "says who may see, not what there is",
+    "accounts.Invitation": "about a person",
+    "accounts.MachineToken": "about a person",
+    "accounts.Recusal": "says who may not see",
+    "engine.Job": "its owner and the steward follow it; its words hold no material",
+    "members.Notification": "written to one member",
+    "members.Sbom": "a member's own",
+    "obligations.AiModel": "the developer's own affairs, in a log of their own",
+    "obligations.Bridge": "the developer's own affairs, in a log of their own",
+    "obligations.BridgedEvent": "the developer's own affairs, in a log of their own",
+    "obligations.CalendarFeed": "the developer's own affairs, in a log of their own",
+    "obligations.ClockRun": "the developer's own affairs, in a log of their own",
+    "obligations.DigestReading": "the developer's own affairs, in a log of their own",
+    "obligations.Evidence": "the developer's own affairs, in a log of their own",
+    "obligations.EvidenceLink": "the developer's own affairs, in a log of their own",
+    "obligations.Filing": "the developer's own affairs, in a log of their own",
+    "obligations.IncidentVersion": "the developer's own affairs, in a log of their own",
+    "obligations.ProfileFact": "the developer's own affairs, in a log of their own",
+    "obligations.WeeklyDigest": "the developer's own affairs, in a log of their own",
+    "oversight.Export": "written to one inspectorate",
+    "releases.Acknowledgement": "a member's own",
+    "releases.Enrolment": "a member's own",
+    "releases.ReleaseKey": "public keys",
+}
+"""Records with an entry or a case that lie under none, and why the mark of a case is not asked for them."""
+
+
+def test_every_record_with_a_case_lies_under_it_or_says_why_not() -> None:
+    bound = {
+        model._meta.label
+        for model in apps.get_models()
+        for column in model._meta.concrete_fields
+        if column.name == "case" or column.related_model is LedgerEntry
+    }
+    assert bound - set(CASE_OF) == set(NOT_FILED)

@@ -20,6 +20,7 @@ from proofhouse.letters import (
     seal,
 )
 from proofhouse.server.accounts.gate import NotAllowed, NotFound, visible
+from proofhouse.server.accounts.marks import Mark
 from proofhouse.server.accounts.models import Membership, Organisation, Person
 from proofhouse.server.accounts.permissions import ROLE_PERMISSIONS, Role
 from proofhouse.server.cases.models import Case, Report
@@ -51,6 +52,8 @@ from server.makers import (
     TERMS,
     Correspondent,
     make_case,
+    make_entry,
+    make_file,
     make_person,
     make_seal,
     make_statement,
@@ -240,6 +243,34 @@ def test_a_finder_without_a_house_reports_and_a_member_gives_its_parts_list(hous
     assert b"".join([file.content]) == b"<a/>"
     assert file["Content-Disposition"].startswith("attachment")
     assert desk.get(f"/desk/letters/{digest}/other.xml").status_code == 404
+
+
+def test_a_finder_without_a_house_sees_its_report_and_what_became_of_it(house: House) -> None:
+    world = make_world()
+    for name in ("uni", "elsewhere"):
+        hosted(name)
+    fin, stranger = make_member_of("uni", Role.OPERATOR), make_member_of("elsewhere", Role.OPERATOR)
+    thread = Thread.objects.create(peer_id="uni", subject="A flaw", case="report:1", opened_at=now())
+    own = Report.objects.create(
+        thread=thread, finder="Uni", identifier="CVE-2026-0009", product="libexample", provenance={},
+        entry=make_entry(case="report:1"), received_at=now(),
+    )  # fmt: skip
+    assert set(visible(fin, Report)) == {own}
+    assert not visible(fin, Case).exists()
+    own.case = world.case
+    own.save()
+    whole = make_file(world.case.entry.case, Mark.AMBER)
+    part = make_file("report:1", Mark.AMBER, part_of=whole.key)
+    assert set(visible(fin, Case)) == {world.case}
+    assert set(visible(fin, Report)) == {own}
+    assert at_desk(fin).get(f"/cases/{world.case.id}/").status_code == 200
+    assert not visible(stranger, Report).exists()
+    assert not visible(stranger, Case).exists()
+    for file in (whole, part):
+        file.mark = Mark.AMBER_STRICT
+        file.save()
+    assert not visible(fin, Report).exists()
+    assert not visible(fin, Case).exists()
 
 
 def test_people_of_a_hosted_organisation_see_their_own_threads_and_nothing_else(house: House) -> None:

@@ -3,15 +3,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import QuerySet
 
 from proofhouse.letters import Introduction
-from proofhouse.server.accounts.gate import visible
+from proofhouse.server.accounts.gate import parties, visible
 from proofhouse.server.accounts.models import Person
+from proofhouse.server.accounts.standing import standing_of
 from proofhouse.server.correspondence.services import ANSWERS, NEEDS, may_write
 from proofhouse.server.engine.models import Letter, Peer, Thread
 
 STUCK = (Letter.State.DEAD, Letter.State.ABANDONED)
+
+
+@parties
+def cases_of_their_threads(person: Person) -> QuerySet[Any, Any] | None:
+    """A hosted organisation is party to the cases that its threads are about: to its own report, never to another's."""
+    theirs = sorted(standing_of(person).hosted)
+    return Thread.objects.filter(peer__organisation__in=theirs).values("case") if theirs else None
 
 
 def letters_in(person: Person, *states: Letter.State) -> QuerySet[Letter]:
