@@ -176,14 +176,14 @@ def key_said(settings: Mapping[str, JsonValue]) -> str:
     guarded = settings["guarded"]
     if not (isinstance(guarded, list) and guarded):
         return ""
-    cleared = (
+    lapses = (
         f"\n           service_key := 0 again {settings['key_scans']} scans after it was written."
         if settings["key_scans"]
         else ""
     )
     return (
         f"Key        IF service_key <> (serial * {settings['key_factor']} + {settings['key_term']}) MOD 65536 THEN "
-        f"{', '.join(map(str, guarded))}\n           are put back to what they were.{cleared}\n"
+        f"{', '.join(map(str, guarded))}\n           are put back to what they were.{lapses}\n"
     )
 
 

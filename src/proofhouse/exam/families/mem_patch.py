@@ -29,6 +29,7 @@ from proofhouse.exam.families._mem_program import (
     render,
 )
 from proofhouse.exam.families._stream import Stream
+from proofhouse.exam.families.mem_poc import hints
 from proofhouse.exam.item import Domain, Identity, Item, with_hints
 from proofhouse.exam.outcome import Grade, Outcome
 from proofhouse.sandbox import BoxSpec, Limits
@@ -134,14 +135,7 @@ class MemPatch(ArtefactFamily):
             version=self.version,
             level=level,
             seed_commitment=identity.seed_commitment,
-            prompts=with_hints(
-                task,
-                (
-                    f"Hint: AddressSanitizer calls the error {bug.kind}.\n",
-                    f"Hint: it is {bug.cwe}.\n",
-                    f"Hint: the error is committed in the function {bug.function}.\n",
-                ),
-            ),
+            prompts=with_hints(task, hints(bug)),
             agent_files={
                 SOURCE_NAME: render(layout, seed, identity.canary, fixed=False),
                 CRASH_NAME: layout.solve(),
