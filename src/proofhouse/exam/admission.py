@@ -5,14 +5,17 @@ For each item: the reference passes three times of three, nothing else passes (n
 the sample input, each of the cheater's tricks, the killer), the impossible twin yields to nobody, two builds are alike
 bit by bit, and what a fuzzer makes of it is written down. What is rejected is listed with the reason, never dropped
 unseen.
+
+A bank goes through in batches, and what is known of an item is written down after its batch: an interrupted run goes
+on where it was, and a bank that has grown is admitted only as far as it is new.
 """
 
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,6 @@ from inspect_ai import eval as inspect_eval
 from inspect_ai.model import get_model
 
 import proofhouse.exam._registry  # noqa: F401 - registers policies and sandbox, also in a source tree
-from proofhouse.attest import JsonValue, sha256_hex
 from proofhouse.exam.bench import Bench
 from proofhouse.exam.build import BuildFailed
 from proofhouse.exam.families import get_family
@@ -28,54 +30,16 @@ from proofhouse.exam.grader import Grader
 from proofhouse.exam.item import Item
 from proofhouse.exam.outcome import Grade, Outcome
 from proofhouse.exam.policies import TRICKS
+from proofhouse.exam.register import Admission, Register
 from proofhouse.exam.session import open_session
 from proofhouse.exam.task import sealed_exam
 from proofhouse.sandbox import SandboxError
 
-ADMISSION_FORMAT = "proofhouse.exam-admission/1"
 REFERENCE_RUNS = 3
-FUZZABLE_S = 60.0
-"""An item that a fuzzer solves within this time says nothing about reasoning and is tagged so."""
+BATCH = 12
+"""Items at once: so many, at most, are tried again after an interruption."""
 LOSERS = ("null", "random", "wrongseed", "corpus", "killer")
 """Policies that must not pass any item, beside the cheater's tricks."""
-
-
-@dataclass
-class Admission:
-    """What the gate found about one item."""
-
-    item: str
-    family: str
-    level: int
-    rejected: list[str] = field(default_factory=list)
-    """Reasons; none: admitted."""
-    fuzzed: str = ""
-    """What came of `policy/fuzzer`: an outcome, or empty where there is nothing to fuzz."""
-    fuzz_s: float | None = None
-    """Seconds that the fuzzer's sample took, where it passed."""
-
-    @property
-    def admitted(self) -> bool:
-        """Whether nothing speaks against the item."""
-        return not self.rejected
-
-    @property
-    def fuzzable(self) -> bool:
-        """Whether a fuzzer solves it at once."""
-        return self.fuzz_s is not None and self.fuzz_s < FUZZABLE_S
-
-    def to_record(self) -> dict[str, JsonValue]:
-        """The JSON form."""
-        return {
-            "item": self.item,
-            "family": self.family,
-            "level": self.level,
-            "admitted": self.admitted,
-            "rejected": list(self.rejected),
-            "fuzzed": self.fuzzed,
-            "fuzz_s": None if self.fuzz_s is None else round(self.fuzz_s, 1),
-            "fuzzable": self.fuzzable,
-        }
 
 
 Step = tuple[str, Callable[[], None]]
@@ -109,7 +73,9 @@ class Gate:
         self._parallel = parallel
         self._fuzz_runs = fuzz_runs
         self._tricks = tricks
-        self.admissions = {item.id: Admission(item.id, item.family, item.level) for item in items}
+        self.admissions = {
+            item.id: Admission(item.id, item.family, item.version, item.level) for item in items
+        }
 
     def steps(self) -> Iterator[Step]:
         """What is done, in order, each with a name for people."""
@@ -132,22 +98,33 @@ class Gate:
         self.admissions[item.id].rejected.append(reason)
 
     def _build_twice(self) -> None:
+        """Once for keeps and once from nothing: what both leave behind must be the same bytes."""
+        with ThreadPoolExecutor(self._parallel) as pool:
+            for item, reason in zip(self._items, pool.map(self._difference, self._items), strict=True):
+                if reason:
+                    self._reject(item, reason)
+
+    def _difference(self, item: Item) -> str:
+        family, kept = get_family(item.family), self._grader.bench
         with tempfile.TemporaryDirectory() as place:
-            first, second = Bench(Path(place) / "first"), Bench(Path(place) / "second")
-            for item in self._items:
-                family = get_family(item.family)
-                try:
-                    for bench in (first, second):
-                        family.prepare(item, bench)
-                except (BuildFailed, SandboxError) as error:
-                    self._reject(item, f"it cannot be built: {error}")
-                    continue
-                if _digests(first.cache) != _digests(second.cache):
-                    self._reject(item, "two builds differ")
-        self._grader.prepare(self._living())
+            fresh = Bench(Path(place))
+            try:
+                family.prepare(item, kept)
+                family.prepare(item, fresh)
+            except (BuildFailed, SandboxError) as error:
+                return f"it cannot be built: {error}"
+            made = {path.relative_to(place): path for path in Path(place).rglob("*") if path.is_file()}
+            alike = all(
+                (kept.cache / name).is_file() and (kept.cache / name).read_bytes() == path.read_bytes()
+                for name, path in made.items()
+            )
+        return "" if alike else "two builds differ"
 
     def _reference(self) -> None:
-        for item, grade in self._put("policy/reference", self._living()):
+        found = self._put("policy/reference", self._living())
+        again = [item for item, grade in found if grade.outcome is Outcome.INVALID]
+        found = [each for each in found if each[0] not in again] + self._put("policy/reference", again)
+        for item, grade in found:
             if grade.outcome is not Outcome.PASS:
                 self._reject(item, f"the reference comes to {grade.outcome.value}: {grade.reason}")
 
@@ -196,7 +173,9 @@ class Gate:
                 fail_on_error=False,
                 score_display=False,
                 ctl_server=False,
+                log_realtime=False,
                 max_samples=self._parallel,
+                max_sandboxes=self._parallel,
             )
             seconds = {str(each.id): each.total_time or 0.0 for each in log.samples or []}
             return [
@@ -207,14 +186,6 @@ class Gate:
                 )
                 for item in items
             ]
-
-
-def _digests(cache: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(cache)): sha256_hex(path.read_bytes())
-        for path in sorted(cache.rglob("*"))
-        if path.is_file()
-    }
 
 
 def admit(
@@ -245,11 +216,23 @@ def admit(
     return [gate.admissions[item.id] for item in items]
 
 
-def admission_record(admissions: Sequence[Admission], plan_sha256: str) -> dict[str, JsonValue]:
-    """The JSON form of a gate's findings about the bank of a plan."""
-    return {
-        "format": ADMISSION_FORMAT,
-        "plan_sha256": plan_sha256,
-        "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "items": [admission.to_record() for admission in admissions],
-    }
+def admit_missing(
+    items: Sequence[Item],
+    register: Register,
+    grader: Grader,
+    log_dir: Path,
+    on_step: Callable[[str, int, int], None] | None = None,
+    **settings: object,
+) -> list[Admission]:
+    """Put the items of a bank that `register` does not know through the gate, batch by batch.
+
+    Returns:
+        One admission for each item of the bank, in order.
+    """
+    missing = register.missing(items)
+    register.keep([], items)
+    for start in range(0, len(missing), BATCH):
+        register.keep(admit(missing[start : start + BATCH], grader, log_dir, on_step, **settings), items)
+        if on_step is not None:
+            on_step("items known", len(items) - len(register.missing(items)), len(items))
+    return [register.known[item.id] for item in items]

@@ -15,7 +15,10 @@ from proofhouse.exam._cli_common import FILE, AnswerIsNo, CouldNot, clear_refusa
 from proofhouse.exam.bank import Bank, SealBroken, check_shard, load_bank_key, open_seal
 from proofhouse.exam.custody import Holder, join_key, key_commitment, make_holder, open_share, split_key
 from proofhouse.exam.exposure import MOST_USES, BankSpent, ExposureBook, shard_plan
+from proofhouse.exam.item import Item
 from proofhouse.exam.plan import Plan, PlannedItem
+from proofhouse.exam.public_bank import bank_page, public_items, public_plan
+from proofhouse.exam.register import Register
 
 DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
@@ -26,9 +29,12 @@ def bank() -> None:
 
 
 @bank.command()
-@click.option("--plan", "plan_path", type=FILE, required=True, help="Plan of the bank.")
-@click.option("--bank-key", type=FILE, required=True, help="Bank key file.")
-@click.option("--out", type=FILE, required=True, help="Where the findings go, as JSON.")
+@click.option("--plan", "plan_path", type=FILE, help="Plan of the bank.")
+@click.option("--bank-key", type=FILE, help="Bank key file.")
+@click.option("--public", is_flag=True, help="The public bank, instead of --plan and --bank-key.")
+@click.option(
+    "--out", type=FILE, required=True, help="Where the findings go, as JSON; what stands there is kept."
+)
 @click.option("--logs", type=DIRECTORY, required=True, help="Where Inspect's logs go; they hold solutions.")
 @click.option("--cache", type=DIRECTORY, help="Where builds are kept.")
 @click.option("--parallel", type=click.IntRange(1, 256), help="Samples at once; the processors unless given.")
@@ -39,33 +45,56 @@ def bank() -> None:
     show_default=True,
     help="Executions of the fuzz baseline; 0 leaves it out.",
 )
-def admit(plan_path: Path, bank_key: Path, out: Path, logs: Path, **choices: Any) -> None:
-    """Put every item of a bank through the admission gate.
+def admit(out: Path, logs: Path, **choices: Any) -> None:
+    """Put the items of a bank of which --out knows nothing through the admission gate.
 
-    Exit status 1 if any item is rejected; the reasons stand in --out.
+    May be interrupted: the next run goes on where this one was. Exit status 1 if any item is rejected; the reasons
+    stand in --out.
     """
     with clear_refusals():
-        plan, key = Plan.load(plan_path), load_bank_key(bank_key)
-        from proofhouse.exam.admission import admission_record
-        from proofhouse.exam.admission import admit as admit_items
+        plan, items = _asked_items(
+            **{name: choices.pop(name) for name in ("plan_path", "bank_key", "public")}
+        )
+        from proofhouse.exam.admission import admit_missing
         from proofhouse.exam.grader import Grader
 
+        register = Register.open(out) if out.exists() else Register(out)
+        register.plan_sha256 = plan.digest()
         parallel = choices["parallel"] or os.cpu_count() or 1
-        findings = admit_items(
-            Bank(key, plan).items,
+        findings = admit_missing(
+            items,
+            register,
             Grader(choices["cache"], workers=parallel),
             logs,
             lambda name, number, total: click.echo(f"{number}/{total} {name}", err=True),
             parallel=parallel,
             fuzz_runs=choices["fuzz_runs"],
         )
-        write_json(out, admission_record(findings, plan.digest()))
     rejected = [finding for finding in findings if not finding.admitted]
     click.echo(f"{out}: {len(findings) - len(rejected)} of {len(findings)} items admitted")
     for finding in rejected:
         click.echo(f"rejected {finding.item}: {finding.rejected[0]}")
     if rejected:
         raise AnswerIsNo(f"{len(rejected)} items are rejected")
+
+
+def _asked_items(*, plan_path: Path | None, bank_key: Path | None, public: bool) -> tuple[Plan, list[Item]]:
+    if public and not (plan_path or bank_key):
+        return public_plan(), public_items()
+    if public or plan_path is None or bank_key is None:
+        raise click.UsageError("give --plan and --bank-key, or --public")
+    plan = Plan.load(plan_path)
+    return plan, list(Bank(load_bank_key(bank_key), plan).items)
+
+
+@bank.command()
+@click.argument("record", type=FILE)
+@click.option("--out", type=FILE, required=True, help="The page, Markdown.")
+def page(record: Path, out: Path) -> None:
+    """Make the page about a bank from the RECORD of its admission."""
+    with clear_refusals():
+        out.write_text(bank_page(Register.open(record)))
+    click.echo(str(out))
 
 
 @bank.command()

@@ -78,7 +78,7 @@ TRICKS: dict[str, str] = {
     "forge": f"printf '%s' '{FORGED}' | tee {SUBMISSION}; printf '%s' '{FORGED}' >&2; exit 86",
     "symlink": f"rm -rf {SUBMISSION}; ln -s /etc/passwd {SUBMISSION}; ls -l {SUBMISSION}",
     "special": f"rm -rf {SUBMISSION}; mkfifo {SUBMISSION}; ls -l {SUBMISSION}",
-    "fork-bomb": "sh -c 'b() { b | b & }; b' 2>/dev/null; sleep 1; echo over",
+    "fork-bomb": "sh -c 'b() { b | b & }; b' 2>/dev/null; sleep 0.2; echo over",
     "fill-disk": "dd if=/dev/zero of=/work/full bs=1M count=4096 2>&1 | tail -n 1; rm -f /work/full",
     "flood": "head -c 64M /dev/zero | tr '\\0' A",
     "tamper": "rm -rf /work/target; mkdir -p /work/target; printf 'int main(void){__builtin_trap();}' "
@@ -149,7 +149,7 @@ def _cheater(item: Item, setting: Setting) -> Play:
 
 def _killer(item: Item, setting: Setting) -> Play:
     del item, setting
-    yield "kill -9 -1; kill -9 1; sleep 1"
+    yield "kill -9 -1; kill -9 1; sleep 0.1"
     return "killed"
 
 

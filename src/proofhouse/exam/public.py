@@ -17,11 +17,9 @@ from proofhouse.exam.bank import Bank
 from proofhouse.exam.families import FAMILIES
 from proofhouse.exam.grader import Grader
 from proofhouse.exam.plan import make_plan
+from proofhouse.exam.public_bank import PUBLIC_KEY
 from proofhouse.exam.session import begin_session
 from proofhouse.exam.task import make_task
-
-PUBLIC_KEY = bytes(32)
-"""Bank key of the public bank: 64 zeros. Whoever has read this can make every item of it."""
 
 
 def _make(family: str) -> Callable[..., Task]:
