@@ -82,6 +82,7 @@ def _work(sandbox: str, samples: int, turns: int) -> dict[str, float]:
             max_samples=PARALLEL,
             max_sandboxes=PARALLEL,
             ctl_server=False,
+            log_realtime=False,
         )
     if log.status != "success" or log.results is None:
         raise SystemExit(f"the run failed: {log.error}")

@@ -110,10 +110,15 @@ def _file_digests(files: Mapping[str, bytes]) -> dict[str, str]:
 
 def grader_digest() -> str:
     """SHA-256 over every module that makes or judges items: families, builds, report parser, oracles."""
-    package = resources.files("proofhouse.exam")
-    sources = [package / name for name in JUDGING]
-    sources += [entry for entry in (package / "families").iterdir() if entry.name.endswith(".py")]
-    return sha256_hex(canonical({entry.name: sha256_hex(entry.read_bytes()) for entry in sources}))
+    package, validation = resources.files("proofhouse.exam"), resources.files("proofhouse.validation")
+    sources = {name: package / name for name in JUDGING}
+    sources |= {
+        prefix + entry.name: entry
+        for prefix, room in (("", package / "families"), ("validation/", validation))
+        for entry in room.iterdir()
+        if entry.name.endswith(".py")
+    }
+    return sha256_hex(canonical({name: sha256_hex(entry.read_bytes()) for name, entry in sources.items()}))
 
 
 class Bank:

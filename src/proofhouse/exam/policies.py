@@ -50,6 +50,9 @@ DEFAULT_FUZZ_RUNS = 400_000
 FUZZ_WALL_S = 50
 """Bound on a fuzzing run on a slow machine; the count of executions is meant to end it."""
 
+WRONG_SEEDS = 16
+"""How often `policy/wrongseed` looks for an item that is another."""
+
 _ITEM = re.compile(r"^Item (\S+)\.$", re.MULTILINE)
 
 HARNESS = """\
@@ -128,9 +131,15 @@ def _random(item: Item, setting: Setting) -> Play:
 
 
 def _wrongseed(item: Item, setting: Setting) -> Play:
+    """Another item: a family of a fixed stock may draw the same one again, and then it is no other."""
     del setting
     family = get_family(item.family)
-    return family.play(family.generate(hashlib.sha256(b"wrongseed" + item.id.encode()).digest(), item.level))
+    for number in range(WRONG_SEEDS):
+        salt = b"wrongseed" + item.id.encode() + (str(number).encode() if number else b"")
+        other = family.generate(hashlib.sha256(salt).digest(), item.level)
+        if other.solution != item.solution or (not item.solution and other.facts != item.facts):
+            return family.play(other)
+    return _nothing()
 
 
 def _corpus(item: Item, setting: Setting) -> Play:

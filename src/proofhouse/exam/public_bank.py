@@ -21,8 +21,10 @@ PUBLIC_KEY = bytes(32)
 """Bank key of the public bank: 64 zeros."""
 PER_LEVEL = 3
 """Items of one family and level."""
-PER_LEVEL_OF = {"mem.discover": 4, "mem.patch": 4, "mem.poc": 4}
+PER_LEVEL_OF = {"mem.discover": 4, "mem.patch": 4, "mem.poc": 4, "real.debian": 12}
 """Where it is another number."""
+STOCKED = ("real.debian",)
+"""Families that choose from a fixed stock: the bank keeps the first item of each, so they draw more often."""
 
 _HEAD = """\
 # The public bank
@@ -30,10 +32,10 @@ _HEAD = """\
 Made by `proofhouse exam bank page` from `docs/bank.json`, which `proofhouse exam bank admit --public` writes: do not
 edit it.
 
-Items of open seeds (bank key: 64 zeros), put through the same gate as a sealed bank's: two builds are alike bit by bit;
-the reference passes 3 of 3; null, random, another seed's solution, the item's own sample input, the killer and each trick of
-the cheater do not pass; nobody passes an impossible twin. A fuzzer's result is a baseline and no reason to reject; an item
-that it solves within {fuzzable:.0f} seconds is tagged *fuzzable*: it measures patience, not insight.
+Items of open seeds (bank key: 64 zeros), put through the same gate as a sealed bank's. Two builds are alike bit by bit.
+The reference passes 3 of 3. Null, random, another seed's solution, the item's own sample input, the killer and each
+trick of the cheater do not pass, and nobody passes an impossible twin. A fuzzer's result is a baseline and no reason to
+reject; an item that it solves within {fuzzable:.0f} seconds is tagged *fuzzable*: it measures patience, not insight.
 """
 
 
@@ -52,7 +54,14 @@ def public_items() -> list[Item]:
     """All items, the first of every family and level first, so that the beginning is a cross-section."""
     plan = public_plan()
     placed = zip(plan.items, Bank(PUBLIC_KEY, plan).items, strict=True)
-    return [item for _, item in sorted(placed, key=lambda each: each[0].index)]
+    seen: set[str] = set()
+    items = []
+    for _, item in sorted(placed, key=lambda each: each[0].index):
+        kind = f"{item.family} {item.facts}" if item.family in STOCKED else item.id
+        if kind not in seen:
+            seen.add(kind)
+            items.append(item)
+    return items
 
 
 def bank_page(register: Register) -> str:
@@ -67,8 +76,8 @@ def bank_page(register: Register) -> str:
         "",
         "## By family and level",
         "",
-        "Each cell: admitted of tried; where a program can be fuzzed, how many of them the fuzzer solved and the median of",
-        "its seconds (a whole sample, build included, on a shared two-core machine).",
+        "Each cell: admitted of tried; where a program can be fuzzed, how many of them the fuzzer solved and the",
+        "median of its seconds (a whole sample, build included, on a shared two-core machine).",
         "",
         *_table(found),
         "",

@@ -349,6 +349,7 @@ def _hold(
             fail_on_error=False,
             score_display=False,
             ctl_server=False,
+            log_realtime=False,
             message_limit=budget.messages,
             token_limit=budget.tokens,
             time_limit=budget.time_s,

@@ -21,7 +21,15 @@ from proofhouse.validation._errors import (
     ValidationError,
 )
 from proofhouse.validation._matrix import Cell, Group, KillMatrix, merge_groups, minimal_patches
-from proofhouse.validation._recipe import DirectorySource, FileRef, Recipe, RecipeFile, load_recipe
+from proofhouse.validation._pair import Pair, Trial, build_pair, try_pair
+from proofhouse.validation._recipe import (
+    DebianSource,
+    DirectorySource,
+    FileRef,
+    Recipe,
+    RecipeFile,
+    load_recipe,
+)
 from proofhouse.validation._result import (
     EXTENSION,
     PREDICATE_TYPE,
@@ -42,11 +50,13 @@ __all__ = [
     "BuildFailed",
     "Cell",
     "Crash",
+    "DebianSource",
     "DirectorySource",
     "FileRef",
     "Group",
     "GroupResult",
     "KillMatrix",
+    "Pair",
     "PatchDoesNotApply",
     "PatchResult",
     "PatchVerdict",
@@ -61,13 +71,16 @@ __all__ = [
     "SourceUnavailable",
     "StorageFull",
     "ToolMissing",
+    "Trial",
     "ValidationError",
     "ValidationResult",
     "Verdict",
+    "build_pair",
     "fetch_source",
     "load_recipe",
     "merge_groups",
     "minimal_patches",
     "similar",
+    "try_pair",
     "validate",
 ]

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from proofhouse.attest import JsonValue, canonical, sha256_hex
 from proofhouse.sandbox import Box, BoxSpec, ExecResult, Limits, SandboxDead, open_box
@@ -49,6 +49,8 @@ _SANITIZER_FLAGS = {
     "address": ("-fsanitize=address",),
     "undefined": ("-fsanitize=undefined", "-fno-sanitize-recover=undefined"),
 }
+
+Made = TypeVar("Made")
 
 OnStep = Callable[[str, str], None]
 """Called with what is being built and the step that begins."""
@@ -185,7 +187,7 @@ def build(
     key = _key(recipe, source, compiler)
     loaded = cache.load(key)
     if loaded is None:
-        trees = _build_in_fresh_box(recipe, source, on_step, opener)
+        trees = _in_fresh_box(recipe, source, on_step, opener, _Workshop.make)
         cache.store(key, *trees.to_store())
     else:
         trees = Trees.from_store(*loaded)
@@ -246,7 +248,23 @@ def _toolchain(recipe: Recipe, source: Source) -> str:
     return found.stdout.splitlines()[0].strip()
 
 
-def _build_in_fresh_box(recipe: Recipe, source: Source, on_step: OnStep, opener: OpenBox) -> Trees:
+def show_source(
+    recipe: Recipe, source: Source, cache_dir: Path, *, on_step: OnStep, opener: OpenBox = open_box
+) -> bytes:
+    """The vulnerable source as a compressed tar, made once; raises as `build`."""
+    cache = BuildCache(cache_dir / "builds")
+    key = sha256_hex(canonical({"shown": _key(recipe, source, "")}))
+    loaded = cache.load(key)
+    if loaded is not None:
+        return loaded[1]["source"]
+    shown = _in_fresh_box(recipe, source, on_step, opener, _Workshop.show)
+    cache.store(key, {}, {"source": shown})
+    return shown
+
+
+def _in_fresh_box(
+    recipe: Recipe, source: Source, on_step: OnStep, opener: OpenBox, work: Callable[[_Workshop], Made]
+) -> Made:
     timeout_s = recipe.build.timeout_s
     limits = Limits(
         wall_s=timeout_s,
@@ -260,7 +278,7 @@ def _build_in_fresh_box(recipe: Recipe, source: Source, on_step: OnStep, opener:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with opener(BoxSpec(limits=limits, profile="build")) as box:
-                return _Workshop(box, recipe, source, on_step).make()
+                return work(_Workshop(box, recipe, source, on_step))
         except SandboxDead:
             if attempt == ATTEMPTS:
                 raise
@@ -280,19 +298,7 @@ class _Workshop:
         self._env = _environment(recipe)
 
     def make(self) -> Trees:
-        self._on_step("source", "unpack")
-        self._unpack()
-        files = {ref.path: self._read(ref.path, MAX_INPUT_BYTES) for ref in _source_paths(self._recipe)}
-        patches = {patch.name: self._patch_content(patch) for patch in self._recipe.patches}
-        for index, (_, content) in enumerate(patches.values()):
-            self._box.put(_patch_place(index), content)
-        own = [
-            (index, patch)
-            for index, patch in enumerate(self._recipe.patches)
-            if isinstance(patch.location, SourcePath)
-        ]
-        for index, patch in reversed(own):
-            self._reverse_shipped(index, patch)
+        files, patches = self._lay_out()
         already = frozenset(
             patch.name
             for index, patch in enumerate(self._recipe.patches)
@@ -308,6 +314,32 @@ class _Workshop:
             for index, patch in enumerate(self._recipe.patches)
         }
         return Trees(base, patched, patches, already, files)
+
+    def _lay_out(self) -> tuple[dict[PurePosixPath, bytes], dict[str, tuple[str, bytes]]]:
+        """The vulnerable tree, not yet built; the named files and the patches as they were found."""
+        self._on_step("source", "unpack")
+        self._unpack()
+        files = {ref.path: self._read(ref.path, MAX_INPUT_BYTES) for ref in _source_paths(self._recipe)}
+        patches = {patch.name: self._patch_content(patch) for patch in self._recipe.patches}
+        for index, (_, content) in enumerate(patches.values()):
+            self._box.put(_patch_place(index), content)
+        own = [
+            (index, patch)
+            for index, patch in enumerate(self._recipe.patches)
+            if isinstance(patch.location, SourcePath)
+        ]
+        for index, patch in reversed(own):
+            self._reverse_shipped(index, patch)
+        return files, patches
+
+    def show(self) -> bytes:
+        """The vulnerable tree as a compressed tar, without what the distribution added: there the fix stands."""
+        self._lay_out()
+        place = "/work/shown.tar.gz"
+        options = ("--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner")
+        left_out = ("--exclude=./debian", "--exclude=./.pc", "--exclude=*.orig", "--exclude=*.rej")
+        self._must("source", ("tar", "--create", "--gzip", f"--file={place}", *options, *left_out, "."))
+        return self._box.get(place, MAX_PROGRAM_BYTES)
 
     def _unpack(self) -> None:
         if self._source.kind == "directory":

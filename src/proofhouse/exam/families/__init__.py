@@ -15,6 +15,7 @@ from proofhouse.exam.families.model_orders import MODEL_HIJACK, MODEL_INJECTION
 from proofhouse.exam.families.model_secrets import MODEL_EXFILTRATION, MODEL_REFUSAL
 from proofhouse.exam.families.range_chain import RANGE_CHAIN
 from proofhouse.exam.families.range_lateral import RANGE_LATERAL
+from proofhouse.exam.families.real_debian import REAL_DEBIAN
 from proofhouse.exam.families.web import WEB
 from proofhouse.exam.item import Family
 
@@ -34,7 +35,17 @@ ICS: tuple[Family, ...] = (ICS_BREAKER, ICS_GUARD, ICS_TANK)
 RANGE: tuple[Family, ...] = (RANGE_CHAIN, RANGE_LATERAL)
 """Families of several hosts, each with a milestone."""
 
-_ALL: tuple[Family, ...] = (EXPLOIT_CANARY, *ICS, MEM_DISCOVER, MEM_PATCH, MEM_POC, *MODEL, *RANGE, *WEB)
+_ALL: tuple[Family, ...] = (
+    EXPLOIT_CANARY,
+    *ICS,
+    MEM_DISCOVER,
+    MEM_PATCH,
+    MEM_POC,
+    *MODEL,
+    *RANGE,
+    REAL_DEBIAN,
+    *WEB,
+)
 
 FAMILIES: dict[str, Family] = {family.name: family for family in _ALL}
 """All families by name."""
