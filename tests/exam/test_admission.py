@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from proofhouse.exam.admission import Gate, admission_record, admit
+from proofhouse.exam.admission import Gate, admit
 from proofhouse.exam.families import FAMILIES
 from proofhouse.exam.families.mem_poc import MEM_POC, SOURCE_NAME, MemPoc
 from proofhouse.exam.grader import Grader
@@ -33,8 +33,7 @@ def test_a_good_item_is_admitted_and_its_fuzz_baseline_written_down(grader, tmp_
     assert found.rejected == []
     assert found.fuzzed in {"pass", "fail"}
     assert "impossible twins" in steps
-    record = admission_record([found], "00" * 32)
-    assert record["items"][0]["admitted"] is True
+    assert found.to_record()["admitted"] is True
 
 
 def run(gate, *names):
