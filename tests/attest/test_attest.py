@@ -152,6 +152,13 @@ def test_a_key_survives_its_file(tmp_path: Path) -> None:
             signer.save(tmp_path)
 
 
+def test_a_key_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    (tmp_path / "office").mkdir()
+    (tmp_path / "office" / ".log.pem.partial").write_bytes(b"-----BEGIN PRIV")  # a power cut while it was written
+    assert Signer.load(Signer.generate("office", "log", demo=True).save(tmp_path)).name == "log"
+    assert [file.name for file in (tmp_path / "office").iterdir()] == ["log.pem"]
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o666, 0o610])
 def test_a_key_file_that_others_may_touch_is_refused(mode: int, tmp_path: Path) -> None:
     path = Signer.generate("office", "log").save(tmp_path)

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from crash.review_scenarios import _notice
+from crash.review_scenarios import _notice, _opened
 from crash.scenarios import act, example, letter, of_act, of_letter, of_other, other, person, receive
 from crash.stage import Stage
 from obligations.makers import FACTS, LAW_DAY, MOMENTS, PROFILE
@@ -219,21 +220,21 @@ def _withdraw_bridge(stage: Stage) -> dict[str, Any]:
     return {}
 
 
-def came_over(stage: Stage) -> str:
+def came_over(stage: Stage, write: Callable[[Stage], bytes]) -> str:
     """A letter of a review that came over the bridge; its digest."""
     act("obligations.consent_bridge", Role.COMPLIANCE)
-    receive(_notice(stage))
-    return Letter.objects.get(type="notice").digest
+    receive(write(stage))
+    return Letter.objects.get(direction=Letter.Direction.RECEIVED).digest
 
 
 @of_act("obligations.set_aside", Role.COMPLIANCE)
 def _set_aside(stage: Stage) -> dict[str, Any]:
-    return {"letter": came_over(stage), "reason": "No incident."}
+    return {"letter": came_over(stage, _notice), "reason": "No incident."}
 
 
 @of_act("obligations.take_fact", Role.COMPLIANCE)
 def _take_fact(stage: Stage) -> dict[str, Any]:
-    return {"letter": came_over(stage)}
+    return {"letter": came_over(stage, _opened)}
 
 
 def _make_digests(_: Any) -> None:

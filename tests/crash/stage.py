@@ -218,7 +218,7 @@ class Stage:
             return [f"place {kill.place} was not reached: {len(reached)} there are this time"]
 
         def live_on() -> list[str]:
-            wrong = list(unfounded(prepared.before, self.doors.arrived(mark)))
+            wrong = list(unfounded(prepared.before, self.doors.arrived(mark), scenario.counts))
             _close_gaps()
             world = self._start()
             happened = scenario.same(world, prepared.after)

@@ -114,14 +114,17 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def _files() -> list[str]:
-    """The published files, by name and by what they say; a name that holds a digest is sorted without it."""
+    """The published files, by name and by what they say; what is written beside a file is not published yet.
+
+    A name that holds a digest is sorted without it.
+    """
     lines: list[str] = []
     for tree in _TREES:
         root = this_house().directory / tree
         lines += [
             f"{path.relative_to(this_house().directory)}: {_text(path)}"
             for path in sorted(root.rglob("*"))
-            if path.is_file() and path.name != ".lock"
+            if path.is_file() and not path.name.startswith(".")
         ]
     return sorted(lines, key=lambda line: _RANDOM.sub("", line))
 
@@ -232,12 +235,19 @@ def _file_faults() -> Iterator[str]:
             yield f"{name} was left over"
 
 
-def unfounded(before: World, delivered: list[dict[str, Any]]) -> Iterator[str]:
-    """Effects without a receipt, in a house that has just been killed (design rule 3)."""
-    published = _published()
-    if published != before.published and _in_force() == before.in_force:
-        alone = World((), published, before.in_force)
-        yield "files were published without a receipt: " + alone.difference(replace(before, rows=()))
+def unfounded(before: World, delivered: list[dict[str, Any]], signs_anew: bool) -> Iterator[str]:
+    """Effects without a receipt, in a house that has just been killed (design rule 3).
+
+    Args:
+        before: Its world before.
+        delivered: Letters that have left since.
+        signs_anew: Whether it may sign again what it had published, which no act records.
+    """
+    then, now = replace(before, rows=()), World((), _published(), _in_force())
+    if signs_anew:
+        then, now = then.without_counts(), now.without_counts()
+    if now.published != then.published and now.in_force == then.in_force:
+        yield "files were published without a receipt: " + now.difference(then)
     for each in delivered:
         row = Letter.objects.filter(digest=each["digest"]).select_related("waits_for").first()
         if row is None or (row.waits_for is not None and not row.waits_for.receipt):

@@ -164,7 +164,7 @@ class Signer:
         return self._key.sign(message)
 
     def save(self, directory: Path) -> Path:
-        """Write `directory/ROLE/NAME.pem`, mode 0600; returns the path.
+        """Write `directory/ROLE/NAME.pem`, mode 0600; returns the path. The file is whole or not there at all.
 
         Raises:
             KeyProblem: There is such a file already: keys are never overwritten.
@@ -174,14 +174,18 @@ class Signer:
         pem = self._key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            raise KeyProblem(f"{path} exists; a key is never overwritten") from None
-        with os.fdopen(descriptor, "wb") as file:
+        partial = path.with_name(f".{path.name}.partial")
+        partial.unlink(missing_ok=True)
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write((_DEMO_LINE if self.demo else "").encode() + pem)
             file.flush()
             os.fsync(file.fileno())
+        try:
+            path.hardlink_to(partial)  # unlike a rename, it never takes the place of another key
+        except FileExistsError:
+            raise KeyProblem(f"{path} exists; a key is never overwritten") from None
+        finally:
+            partial.unlink()
         return path
 
 
