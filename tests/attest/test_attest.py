@@ -154,7 +154,9 @@ def test_a_key_survives_its_file(tmp_path: Path) -> None:
 
 def test_a_key_file_is_whole_or_not_there(tmp_path: Path) -> None:
     (tmp_path / "office").mkdir()
-    (tmp_path / "office" / ".log.pem.partial").write_bytes(b"-----BEGIN PRIV")  # a power cut while it was written
+    (tmp_path / "office" / ".log.pem.partial").write_bytes(
+        b"-----BEGIN PRIV"
+    )  # a power cut while it was written
     assert Signer.load(Signer.generate("office", "log", demo=True).save(tmp_path)).name == "log"
     assert [file.name for file in (tmp_path / "office").iterdir()] == ["log.pem"]
 

@@ -69,6 +69,8 @@ def test_a_house_without_a_url_keeps_its_own_file(tmp_path: Path, monkeypatch: p
     described = default_database(load_house(tmp_path))
     assert described == {
         "ENGINE": "django.db.backends.postgresql",
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
         "NAME": "lab",
         "USER": "ada",
         "HOST": "db.example",

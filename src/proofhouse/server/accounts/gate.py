@@ -88,7 +88,7 @@ def visible(person: Person, model: type[M]) -> QuerySet[M]:
 @functools.lru_cache(maxsize=4096)
 def _reached(person: UUID, active: bool, standing: Standing, model: type[Model]) -> QuerySet[Any, Any]:
     """The query behind `visible`, not asked yet; what it finds is looked up anew each time."""
-    someone = Person(pk=person, is_active=active)
+    someone = Person(id=person, is_active=active)
     with as_standing(someone, standing):
         reached = reach(someone, model)
     rows: QuerySet[Any, Any] = model._default_manager.all()

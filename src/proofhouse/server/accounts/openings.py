@@ -82,7 +82,7 @@ def _firing(
     person: UUID, standing: Standing, model: type[Model], room: int, sensitive: bool
 ) -> tuple[list[tuple[str, Effect]], Statement]:
     """The names of the rules, and the statement that tries them; rules depend on nothing but what is given here."""
-    someone = Person(pk=person)
+    someone = Person(id=person)
     filed = CASE_OF.get(model._meta.label)
     rules = rules_of(model)
     flags = {}
