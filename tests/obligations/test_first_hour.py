@@ -208,7 +208,7 @@ def test_the_first_answer_is_given_by_keyboard_alone(served: House, page: Page) 
     page.wait_for_load_state()
     page.goto(f"{served.address}/obligations/profile/")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.className") == "skip"
+    assert page.evaluate("document.activeElement.className") == "usa-skipnav"
     for _ in range(40):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.name") == "answer:org.nexus":
