@@ -88,6 +88,7 @@ def running(house: House, app: str = "") -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(30)
+        wait_for(lambda: not answers(house), "the house to be gone")
 
 
 def answers(house: House) -> bool:
