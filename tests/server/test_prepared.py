@@ -17,7 +17,7 @@ from proofhouse.server.accounts.marks import Mark
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.accounts.ruling import rules_of
-from proofhouse.server.accounts.standing import Standing, as_standing
+from proofhouse.server.accounts.standing import Standing, one_look
 from proofhouse.server.cases.models import Case
 from proofhouse.server.engine.clock import SetClock, now, using
 from proofhouse.server.engine.prepared import Blank, Moment, Statement
@@ -69,7 +69,7 @@ def test_rules_depend_on_the_standing_alone_and_ask_the_database_nothing() -> No
     asked = 0
     with CaptureQueriesContext(connection) as queries:
         for standing in (everything, guest):
-            with as_standing(someone, standing):
+            with one_look({someone.pk: standing}):
                 for model in apps.get_models():
                     for rule in rules_of(model):
                         rule.query(someone)

@@ -21,7 +21,7 @@ from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.openings import fired, watched
 from proofhouse.server.accounts.permissions import ROLE_PERMISSIONS, Permission, Role
 from proofhouse.server.accounts.ruling import forbid, parties, reach, readable_by, rule
-from proofhouse.server.accounts.standing import Standing, as_standing, standing_of
+from proofhouse.server.accounts.standing import Standing, one_look, standing_of
 
 __all__ = [
     "Explanation",
@@ -89,7 +89,7 @@ def visible(person: Person, model: type[M]) -> QuerySet[M]:
 def _reached(person: UUID, active: bool, standing: Standing, model: type[Model]) -> QuerySet[Any, Any]:
     """The query behind `visible`, not asked yet; what it finds is looked up anew each time."""
     someone = Person(id=person, is_active=active)
-    with as_standing(someone, standing):
+    with one_look({someone.pk: standing}):
         reached = reach(someone, model)
     rows: QuerySet[Any, Any] = model._default_manager.all()
     if reached is False:

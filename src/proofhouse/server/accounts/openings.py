@@ -34,7 +34,7 @@ from proofhouse.server.accounts.files import CaseFile, GateOpening
 from proofhouse.server.accounts.marks import CASE_OF, SENSITIVE, UNMARKED, Mark
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.ruling import Effect, compiled, rules_of
-from proofhouse.server.accounts.standing import Standing, as_standing, standing_of
+from proofhouse.server.accounts.standing import Standing, one_look, standing_of
 from proofhouse.server.engine.clock import now
 from proofhouse.server.engine.prepared import Blank, Statement
 
@@ -86,7 +86,7 @@ def _firing(
     filed = CASE_OF.get(model._meta.label)
     rules = rules_of(model)
     flags = {}
-    with as_standing(someone, standing):
+    with one_look({someone.pk: standing}):
         for number, each in enumerate(rules):
             found = compiled(each, someone, model)
             test = Value(found) if isinstance(found, bool) else found

@@ -56,19 +56,13 @@ def standing_of(person: Person) -> Standing:
 
 
 @contextmanager
-def one_look() -> Iterator[None]:
-    """Look each person up once within the block: for a request, which lasts moments."""
-    token = _looked_up.set({})
-    try:
-        yield
-    finally:
-        _looked_up.reset(token)
+def one_look(known: dict[UUID, Standing] | None = None) -> Iterator[None]:
+    """Look each person up once within the block: for a request, which lasts moments.
 
-
-@contextmanager
-def as_standing(person: Person, standing: Standing) -> Iterator[None]:
-    """Take a person's standing as it was looked up before, within the block."""
-    token = _looked_up.set({person.pk: standing})
+    Args:
+        known: Standings that were looked up before, by the person's key.
+    """
+    token = _looked_up.set(dict(known or {}))
     try:
         yield
     finally:

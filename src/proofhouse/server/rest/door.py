@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.conf import settings
 from django.http import HttpRequest
 from ninja.security import APIKeyCookie, HttpBearer
@@ -23,6 +21,10 @@ class Session(APIKeyCookie):
     param_name = settings.SESSION_COOKIE_NAME
 
     def __call__(self, request: HttpRequest) -> Person | None:
+        """The person of the session, or None; Django has read the cookie already."""
+        return self.authenticate(request, None)
+
+    def authenticate(self, request: HttpRequest, key: str | None) -> Person | None:  # noqa: ARG002 - ninja's signature
         """The person of the session, or None."""
         person = request.user
         if not isinstance(person, Person):
@@ -31,10 +33,6 @@ class Session(APIKeyCookie):
             raise CsrfRefused("send the session's CSRF token in X-CSRFToken")
         return person
 
-    def authenticate(self, request: HttpRequest, key: str | None) -> Any:
-        """Never asked: the call above decides."""
-        raise NotImplementedError
-
 
 class Bearer(HttpBearer):
     """A machine's token, in `Authorization: Bearer ph_…`; it reaches as far as its scopes and its maker reach."""
@@ -42,11 +40,11 @@ class Bearer(HttpBearer):
     def __call__(self, request: HttpRequest) -> Machine | None:
         """The machine of the token, or None."""
         header = request.headers.get("Authorization", "")
-        return authenticate_token(header) if header else None
+        return self.authenticate(request, header) if header else None
 
-    def authenticate(self, request: HttpRequest, token: str) -> Any:
-        """Never asked: the call above decides."""
-        raise NotImplementedError
+    def authenticate(self, request: HttpRequest, token: str) -> Machine | None:  # noqa: ARG002 - ninja's signature
+        """The machine of the header's token, or None."""
+        return authenticate_token(token)
 
 
 def reader(request: HttpRequest) -> Person:
