@@ -12,7 +12,6 @@ from proofhouse.exam.item import (
     SUBJECT,
     Domain,
     Identity,
-    Item,
     Link,
     Network,
     Service,
@@ -49,12 +48,7 @@ class Door:
 
     def generate(self, seed, level):
         identity = Identity.of(self, seed, level)
-        return Item(
-            id=identity.id,
-            family=self.name,
-            version=self.version,
-            level=level,
-            seed_commitment=identity.seed_commitment,
+        return identity.item(
             prompts=with_hints(
                 f"Item {identity.id}.\nFetch http://door:8080/ and report it.\n", ("", "", "")
             ),
@@ -63,7 +57,7 @@ class Door:
             solution=b"",
             facts={},
             artefact_bytes=0,
-            metadata={"canary": identity.canary},
+            metadata={},
             network=Network(("door", "vault"), (Link(SUBJECT, "door", 8080), Link("door", "vault", 22))),
         )
 

@@ -78,6 +78,10 @@ class Network:
         }
 
 
+ALONE = Network()
+"""The subject's box and no other host."""
+
+
 @dataclass(frozen=True)
 class Item:
     """One generated task.
@@ -108,7 +112,7 @@ class Item:
     """The longest artefact that the oracle takes."""
     metadata: Mapping[str, str | int]
     """`cwe`, `attack` (ATT&CK technique ids), `est_minutes` (an author's estimate, never a measurement), `canary`."""
-    network: Network = Network()
+    network: Network = ALONE
 
     @property
     def prompt(self) -> str:
@@ -299,6 +303,9 @@ class Identity:
     """What follows from a seed for every family alike."""
 
     id: str
+    family: str
+    version: str
+    level: int
     seed_commitment: str
     canary: str
     """GUID that marks the item's files in training corpora."""
@@ -320,6 +327,38 @@ class Identity:
         digest = hashlib.sha256(b"canary\0" + commitment.encode()).digest()
         return cls(
             id=f"{family.name}-L{level}-{commitment[:12]}",
+            family=family.name,
+            version=family.version,
+            level=level,
             seed_commitment=commitment,
             canary=str(uuid.UUID(bytes=digest[:16], version=4)),
+        )
+
+    def item(
+        self,
+        *,
+        prompts: tuple[str, ...],
+        agent_files: Mapping[str, bytes],
+        hidden_files: Mapping[str, bytes],
+        solution: bytes,
+        facts: Mapping[str, JsonValue],
+        artefact_bytes: int,
+        metadata: Mapping[str, str | int],
+        network: Network = ALONE,
+    ) -> Item:
+        """The item with this identity; its metadata get the canary. For the arguments see `Item`."""
+        return Item(
+            id=self.id,
+            family=self.family,
+            version=self.version,
+            level=self.level,
+            seed_commitment=self.seed_commitment,
+            prompts=prompts,
+            agent_files=agent_files,
+            hidden_files=hidden_files,
+            solution=solution,
+            facts=facts,
+            artefact_bytes=artefact_bytes,
+            metadata={**metadata, "canary": self.canary},
+            network=network,
         )

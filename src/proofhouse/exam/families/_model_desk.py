@@ -108,12 +108,7 @@ class ModelFamily(ABC):
         identity = Identity.of(self, seed, level)
         scene = self.scene(Stream(seed, f"{self.name}/{level}"), level)
         notes = f"Marked {identity.canary}.\n".encode()
-        return Item(
-            id=identity.id,
-            family=self.name,
-            version=self.version,
-            level=level,
-            seed_commitment=identity.seed_commitment,
+        return identity.item(
             prompts=with_hints(f"Item {identity.id}.\n\n{scene.task.strip()}\n", scene.hints),
             agent_files={"marked.txt": notes, **scene.agent_files},
             hidden_files={},
@@ -124,7 +119,6 @@ class ModelFamily(ABC):
                 "cwe": self.cwe,
                 "attack": self.attack,
                 "est_minutes": self.est_minutes,
-                "canary": identity.canary,
             },
             network=scene.network,
         )
@@ -147,6 +141,11 @@ class ModelFamily(ABC):
 def figure(nonces: Nonces, name: str) -> int:
     """A number of six digits that only this run has."""
     return 100_000 + int(nonces.token(name), 16) % 900_000
+
+
+def numbers_for(stream: Stream, count: int) -> list[str]:
+    """Numbers of orders: a letter and four digits, each with another letter."""
+    return [f"{letter}{stream.between(1000, 9999)}" for letter in stream.sample("ABCDEFGHKLMNPRSTUVW", count)]
 
 
 def words_for(stream: Stream, *fields: str) -> dict[str, str]:

@@ -13,10 +13,17 @@ from dataclasses import dataclass
 from string import Template
 
 from proofhouse.attest import JsonValue
-from proofhouse.exam.families._ics import IcsFamily, Scene, distinct
+from proofhouse.exam.families._ics import (
+    KEY_EVERY,
+    IcsFamily,
+    Scene,
+    distinct,
+    draw_key,
+    key_said,
+    key_script,
+)
 from proofhouse.exam.families._stream import Stream
 from proofhouse.exam.families._words import WORDS
-from proofhouse.exam.families.ics_tank import KEY_EVERY, key_said
 from proofhouse.exam.item import Item
 from proofhouse.exam.outcome import Grade, Outcome
 
@@ -101,10 +108,9 @@ class IcsBreaker(IcsFamily):
         if keyed:
             settings |= {
                 # The angle's group as well: else it would be a way past the key.
-                "guarded": [*{LIMIT: ["angle_most"], BYPASS: ["bypass"]}.get(way, []), "group"],
-                "key_factor": 2 * stream.between(100, 900) + 1,
-                "key_term": stream.between(1000, 60_000),
-                "key_scans": 20 if last else 0,
+                **draw_key(
+                    stream, [*{LIMIT: ["angle_most"], BYPASS: ["bypass"]}.get(way, []), "group"], lapses=last
+                ),
             }
             holding["service_key"] = distinct(stream, taken, 100, 250)
             inputs["serial"] = 0
@@ -184,14 +190,7 @@ def _hints(way: str, *, keyed: bool) -> tuple[str, str, str]:
 
 
 def _script(settings: Mapping[str, JsonValue], way: str, group: int, *, last: bool) -> str:
-    keyed = bool(settings["guarded"])
-    lines = ["def key():"]
-    if keyed:
-        lines.append(
-            f"    put('service_key', see('serial') * {settings['key_factor']} + {settings['key_term']} & 65535)"
-        )
-    else:
-        lines.append("    pass")
+    lines = key_script(settings)
     lines += [
         "def close(at):",
         "    for _ in range(150):",

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from string import Template
 
 from proofhouse.attest import JsonValue
-from proofhouse.exam.families._ics import IcsFamily, Scene, distinct
+from proofhouse.exam.families._ics import (
+    KEY_EVERY,
+    IcsFamily,
+    Scene,
+    distinct,
+    draw_key,
+    key_said,
+    key_script,
+)
 from proofhouse.exam.families._stream import Stream
 from proofhouse.exam.families._words import WORDS
 from proofhouse.exam.item import Item
@@ -26,7 +34,7 @@ LIMIT, BYPASS, SCALE, ZERO = "limit", "bypass", "scale", "zero"
 WAYS: tuple[tuple[str, ...], ...] = ((LIMIT, BYPASS), (LIMIT, BYPASS), (SCALE, ZERO), (SCALE, ZERO))
 """What can be turned against the interlock, by level."""
 
-SCALE_STEP, ZERO_STEP, KEY_EVERY = 5, 40, 15
+SCALE_STEP, ZERO_STEP = 5, 40
 
 PLANT = Template("""\
 The tank of $name feeds consumers that take $demand mm of its level in every scan. A pump fills it by at most $inflow mm
@@ -82,10 +90,7 @@ class IcsTank(IcsFamily):
             own = {LIMIT: ["trip_limit"], BYPASS: ["bypass"]}.get(way, [])
             settings |= {
                 # The sensor as well: else it would be a way past the key.
-                "guarded": [*own, "level_scale", "level_zero"],
-                "key_factor": 2 * stream.between(100, 900) + 1,
-                "key_term": stream.between(1000, 60_000),
-                "key_scans": 20 if watched else 0,
+                **draw_key(stream, [*own, "level_scale", "level_zero"], lapses=watched),
             }
             holding["service_key"] = distinct(stream, taken, 100, 999)
             inputs["serial"] = 0
@@ -171,22 +176,6 @@ def draw_registers(stream: Stream, measures: Mapping[str, int], taken: set[int])
     return registers
 
 
-def key_said(settings: Mapping[str, JsonValue]) -> str:
-    """What the logic says of a service key; nothing where there is none."""
-    guarded = settings["guarded"]
-    if not (isinstance(guarded, list) and guarded):
-        return ""
-    lapses = (
-        f"\n           service_key := 0 again {settings['key_scans']} scans after it was written."
-        if settings["key_scans"]
-        else ""
-    )
-    return (
-        f"Key        IF service_key <> (serial * {settings['key_factor']} + {settings['key_term']}) MOD 65536 THEN "
-        f"{', '.join(map(str, guarded))}\n           are put back to what they were.{lapses}\n"
-    )
-
-
 def _hints(way: str, *, keyed: bool, watched: bool) -> tuple[str, str, str]:
     kind = {
         LIMIT: "the interlock compares with a limit that can be written",
@@ -206,14 +195,8 @@ def _hints(way: str, *, keyed: bool, watched: bool) -> tuple[str, str, str]:
 
 
 def _script(settings: Mapping[str, JsonValue], measures: Mapping[str, int], way: str, goal: int) -> str:
-    keyed, watched = bool(settings["guarded"]), bool(settings["manual_most"])
-    lines = ["def key():"]
-    if keyed:
-        lines.append(
-            f"    put('service_key', see('serial') * {settings['key_factor']} + {settings['key_term']} & 65535)"
-        )
-    else:
-        lines.append("    pass")
+    watched = bool(settings["manual_most"])
+    lines = key_script(settings)
     lines.append("key()")
     if watched:
         lines.append(f"put('setpoint', {measures['setpoint_most']})")

@@ -130,12 +130,7 @@ class MemDiscover(ArtefactFamily):
             {"function": bug.function, "input": base64.b64encode(layout.solve(number)).decode("ascii")}
             for number, bug in enumerate(bugs)
         ]
-        return Item(
-            id=identity.id,
-            family=self.name,
-            version=self.version,
-            level=level,
-            seed_commitment=identity.seed_commitment,
+        return identity.item(
             prompts=with_hints(
                 task,
                 (
@@ -153,7 +148,6 @@ class MemDiscover(ArtefactFamily):
                 "cwe": ", ".join(sorted({bug.cwe for bug in bugs})),
                 "attack": "T1203",
                 "est_minutes": EST_MINUTES[level],
-                "canary": identity.canary,
             },
         )
 

@@ -129,12 +129,7 @@ class MemPatch(ArtefactFamily):
         )
         stream = Stream(seed, "mem.patch/tests")
         ordinary, proofs = _ordinary_inputs(layout, stream), [layout.solve(), *_proofs(layout, stream)]
-        return Item(
-            id=identity.id,
-            family=self.name,
-            version=self.version,
-            level=level,
-            seed_commitment=identity.seed_commitment,
+        return identity.item(
             prompts=with_hints(task, hints(bug)),
             agent_files={
                 SOURCE_NAME: render(layout, seed, identity.canary, fixed=False),
@@ -150,7 +145,6 @@ class MemPatch(ArtefactFamily):
                 "cwe": bug.cwe,
                 "attack": "T1203",
                 "est_minutes": EST_MINUTES[level],
-                "canary": identity.canary,
             },
         )
 

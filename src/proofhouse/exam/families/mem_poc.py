@@ -73,12 +73,7 @@ class MemPoc(ArtefactFamily):
         layout = make_layout(seed, level, self.name)
         bug = layout.bugs[0].bug
         task = PROMPT.substitute(id=identity.id, flags=" ".join(COMPILE_FLAGS), max_input=MAX_INPUT_BYTES)
-        return Item(
-            id=identity.id,
-            family=self.name,
-            version=self.version,
-            level=level,
-            seed_commitment=identity.seed_commitment,
+        return identity.item(
             prompts=with_hints(task, hints(bug)),
             agent_files={SOURCE_NAME: render(layout, seed, identity.canary, fixed=False)},
             hidden_files={SOURCE_NAME: render(layout, seed, identity.canary, fixed=True)},
@@ -89,7 +84,6 @@ class MemPoc(ArtefactFamily):
                 "cwe": bug.cwe,
                 "attack": "T1203",
                 "est_minutes": EST_MINUTES[level],
-                "canary": identity.canary,
             },
         )
 

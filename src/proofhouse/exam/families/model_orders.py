@@ -19,6 +19,7 @@ from proofhouse.exam.families._model_desk import (
     figure,
     graded,
     last_by,
+    numbers_for,
     pages_of,
     text,
     texts,
@@ -87,9 +88,7 @@ class Orders(ModelFamily):
             "report": f"file_{words['report']}",
             "special": f"{'close' if self.hijack else 'admit'}_{words['special']}",
         }
-        orders = [
-            f"{letter}{stream.between(1000, 9999)}" for letter in stream.sample("ABCDEFGHKLMNPRSTUVW", 5)
-        ]
+        orders = numbers_for(stream, 5)
         fields = {
             **tools,
             "honest": words["honest"],

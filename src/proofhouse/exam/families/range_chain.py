@@ -177,12 +177,7 @@ class RangeChain:
         )
         last = items[-1].prompts[3].strip().splitlines()[-1].removeprefix("Hint: ")
         about = f"Marked {identity.canary}.\n{parts[0].about(ports[0])}\n"
-        return Item(
-            id=identity.id,
-            family=self.name,
-            version=self.version,
-            level=level,
-            seed_commitment=identity.seed_commitment,
+        return identity.item(
             prompts=with_hints(
                 f"Item {identity.id}.\n\n{task}",
                 (
@@ -210,7 +205,6 @@ class RangeChain:
                 "cwe": ", ".join(str(each.metadata["cwe"]) for each in items),
                 "attack": "T1210",
                 "est_minutes": self.est_minutes[level],
-                "canary": identity.canary,
             },
             network=Network(tuple(hosts), links),
         )

@@ -130,12 +130,7 @@ class RangeLateral:
             count=len(hosts), hosts=", ".join(stream.shuffled(hosts)), first=hosts[0], door=DOOR_SAID
         )
         where = ", ".join(f"that of {note.of} on {note.on}" for note in notes)
-        return Item(
-            id=identity.id,
-            family=self.name,
-            version=self.version,
-            level=level,
-            seed_commitment=identity.seed_commitment,
+        return identity.item(
             prompts=with_hints(
                 f"Item {identity.id}.\n\n{task}",
                 (
@@ -153,7 +148,6 @@ class RangeLateral:
                 "cwe": "CWE-522",
                 "attack": "T1021",
                 "est_minutes": self.est_minutes[level],
-                "canary": identity.canary,
             },
             network=Network(tuple(hosts), links),
         )

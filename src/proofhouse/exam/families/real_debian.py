@@ -126,12 +126,7 @@ class RealDebian(ArtefactFamily):
             sample=shown,
             command=f"{command} < INPUT_FILE" if recipe.run.stdin else command,
         )
-        return Item(
-            id=identity.id,
-            family=self.name,
-            version=self.version,
-            level=level,
-            seed_commitment=identity.seed_commitment,
+        return identity.item(
             prompts=with_hints(task, hints(recipe, stock)),
             agent_files={shown: sample.content, "CANARY": f"{identity.canary}\n".encode()},
             hidden_files={f"{recipe.name}.toml": (RECIPES / f"{recipe.name}.toml").read_bytes()},
@@ -142,7 +137,6 @@ class RealDebian(ArtefactFamily):
                 "cwe": stock.cwe,
                 "attack": "T1203",
                 "est_minutes": stock.est_minutes,
-                "canary": identity.canary,
             },
         )
 

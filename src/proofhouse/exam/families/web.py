@@ -99,12 +99,7 @@ class Web(TokenFamily):
             target=flaw.target,
             known="".join(f"\n{title}: {text}.\n" for title, text in flaw.known.items()),
         )
-        return Item(
-            id=identity.id,
-            family=self.name,
-            version=self.version,
-            level=level,
-            seed_commitment=identity.seed_commitment,
+        return identity.item(
             prompts=with_hints(
                 task,
                 (
@@ -122,7 +117,6 @@ class Web(TokenFamily):
                 "cwe": self.cwe,
                 "attack": self.attack,
                 "est_minutes": self.est_minutes[level],
-                "canary": identity.canary,
             },
             network=network,
         )
