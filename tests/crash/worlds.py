@@ -12,7 +12,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db import connection
-from django.db.models import Model
+from django.db.models import AutoField, Field, ForeignKey, Model
 
 from proofhouse.attest import sha256_hex
 from proofhouse.ledger import Leaf, LedgerError, Policy, Receipt, audit, verify_receipt
@@ -95,14 +95,25 @@ def _rows(model: type[Model]) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(names)} FROM {connection.ops.quote_name(model._meta.db_table)}")
         rows = cursor.fetchall()
+    places = [_places(field) for field in fields]
     lines = [
         f"{model._meta.label} "
         + ", ".join(
-            f"{field.name}={_plain(field.name, value)}" for field, value in zip(fields, row, strict=True)
+            f"{field.name}={_plain(field.name, places_of.get(value, value))}"
+            for field, places_of, value in zip(fields, places, row, strict=True)
         )
         for row in rows
     ]
     return sorted(lines, key=lambda line: (_RANDOM.sub("", line), line))
+
+
+def _places(field: Field[Any, Any]) -> dict[Any, int]:
+    """Counted keys by their place: what a transaction counted before it died leaves a gap on PostgreSQL."""
+    key = field.target_field if isinstance(field, ForeignKey) else field
+    if not isinstance(key, AutoField):
+        return {}
+    counted = key.model._default_manager.order_by("pk").values_list("pk", flat=True)
+    return {value: place for place, value in enumerate(counted, 1)}
 
 
 def _plain(name: str, value: Any) -> Any:
