@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.apps import apps
 from django.db import connection
-from django.db.models import UUIDField
+from django.db.models import CharField, QuerySet, UUIDField
 from django.test.utils import CaptureQueriesContext
 
-from proofhouse.server.accounts.files import Grant, running_grants
-from proofhouse.server.accounts.gate import visible
+from proofhouse.server.accounts.files import GateOpening, Grant, running_grants
+from proofhouse.server.accounts.gate import shown, visible
 from proofhouse.server.accounts.marks import Mark
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
@@ -60,6 +62,38 @@ def test_the_gate_keeps_text_and_nothing_that_it_read(vendor: Correspondent) -> 
     assert list(visible(coordinator, Case)) == [case]
     coordinator.memberships.all().delete()
     assert list(visible(coordinator, Case)) == []
+
+
+@dataclass(frozen=True)
+class Named:
+    """The cases of one title, each by key and title."""
+
+    def of(self, rows: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
+        """In that shape."""
+        return rows.filter(title=Blank("title", CharField())).values("title", "id").order_by("-id")
+
+
+def test_what_is_shown_in_a_shape_is_what_is_visible_and_is_noted_alike(vendor: Correspondent) -> None:
+    coordinator, outsider = make_person(Role.COORDINATOR), make_person(Role.OPERATOR)
+    case, shut = make_case(vendor.peer), make_case(vendor.peer)
+    make_file(shut.entry.case, Mark.RED)
+    found = visible(coordinator, Case).filter(title=case.title).values("title", "id").order_by("-id")
+    assert shown(coordinator, Case, Named(), title=case.title) == list(found) != []
+    assert shown(coordinator, Case, Named(), title="another") == []
+    assert shown(outsider, Case, Named(), title=case.title) == []
+    make_grant(coordinator, shut.entry.case)
+    assert GateOpening.objects.count() == 0
+    assert {row["id"] for row in shown(coordinator, Case, Named(), title=shut.title)} >= {shut.id}
+    assert [(each.row, each.mark) for each in GateOpening.objects.all()] == [(str(shut.id), Mark.RED)]
+    coordinator.memberships.all().delete()
+    assert [row["id"] for row in shown(coordinator, Case, Named(), title=case.title)] == [shut.id]
+
+
+def test_a_shape_without_rows_asks_nothing(vendor: Correspondent) -> None:
+    assert vendor
+    with CaptureQueriesContext(connection) as queries:
+        assert Statement(Case.objects.none().values("id")).ask() == []
+    assert len(queries) == 0
 
 
 def test_rules_depend_on_the_standing_alone_and_ask_the_database_nothing() -> None:

@@ -9,8 +9,9 @@ registered by the desks (`rule`, `forbid`, `readable_by`, `parties`) and compile
 from __future__ import annotations
 
 import functools
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -18,10 +19,11 @@ from django.db.models import Model, QuerySet
 
 from proofhouse.server.accounts.marks import CASE_OF, SENSITIVE, Mark, Tie
 from proofhouse.server.accounts.models import Person
-from proofhouse.server.accounts.openings import fired, watched
+from proofhouse.server.accounts.openings import fired, note, watched
 from proofhouse.server.accounts.permissions import ROLE_PERMISSIONS, Permission, Role
 from proofhouse.server.accounts.ruling import forbid, parties, reach, readable_by, rule
 from proofhouse.server.accounts.standing import Standing, one_look, standing_of
+from proofhouse.server.engine.prepared import Statement
 
 __all__ = [
     "Explanation",
@@ -38,6 +40,7 @@ __all__ = [
     "readable_by",
     "require",
     "rule",
+    "shown",
     "visible",
 ]
 
@@ -80,9 +83,42 @@ def visible(person: Person, model: type[M]) -> QuerySet[M]:
     """The rows of a model that a person may see: the only way to rows for whoever shows them."""
     standing = standing_of(person)
     rows: QuerySet[M] = _reached(person.pk, person.is_active, standing, model).all()
-    if model._meta.label in CASE_OF and standing.marks & SENSITIVE:
-        return watched(rows, person)
+    return watched(rows, person) if _watches(standing, model) else rows
+
+
+def _watches(standing: Standing, model: type[Model]) -> bool:
+    return model._meta.label in CASE_OF and bool(standing.marks & SENSITIVE)
+
+
+class Shape(Hashable, Protocol):
+    """How a list narrows, orders and shows rows; equal shapes ask the same."""
+
+    def of(self, rows: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
+        """These rows in this shape: `values`, the key among them, with `Blank` in the place of values."""
+        ...
+
+
+def shown(person: Person, model: type[Model], shape: Shape, **values: Any) -> list[dict[str, Any]]:
+    """What `visible` finds, in a shape that is asked often: its statement is made once for a standing.
+
+    Args:
+        person: For whom.
+        model: Whose rows.
+        shape: What is asked of them.
+        values: Fill the shape's blanks by their names.
+    """
+    standing = standing_of(person)
+    statement = _prepared(person.pk, person.is_active, standing, model, shape)
+    rows = [dict(zip(statement.columns, row, strict=True)) for row in statement.ask(**values)]
+    if rows and _watches(standing, model):
+        key = model._meta.pk.name
+        note(person, model, [row[key] for row in rows])
     return rows
+
+
+@functools.lru_cache(maxsize=4096)
+def _prepared(person: UUID, active: bool, standing: Standing, model: type[Model], shape: Shape) -> Statement:
+    return Statement(shape.of(_reached(person, active, standing, model).all()))
 
 
 @functools.lru_cache(maxsize=4096)

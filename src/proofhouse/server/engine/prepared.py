@@ -7,11 +7,12 @@ text; nothing that was read is kept, so a change of roles, grants or marks count
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import DateTimeField, Expression, Field, QuerySet
 
@@ -64,18 +65,26 @@ class Statement:
     """One query, made once.
 
     Args:
-        rows: A `values_list` with `Blank` and `Moment` in the place of values.
+        rows: `values` or `values_list` with `Blank` and `Moment` in the place of values.
+
+    Attributes:
+        columns: The names of what was asked for, in the order of a row.
     """
 
     def __init__(self, rows: QuerySet[Any, Any]) -> None:
         compiler = rows.query.get_compiler(connection=connection)
-        with _being_made():
+        self.columns = tuple(rows.query.selected or rows.query.values_select)
+        self._sql = ""
+        parameters: Sequence[Any] = ()
+        with _being_made(), suppress(EmptyResultSet):
             self._sql, parameters = compiler.as_sql()
         self._parameters = list(parameters)
-        self._converters = compiler.get_converters([column for column, _, _ in compiler.select])
+        self._converters = compiler.get_converters([column for column, _, _ in compiler.select or ()])
 
     def ask(self, **values: Any) -> list[list[Any]]:
         """The rows now, each as a list of its columns; `values` fill the blanks by their names."""
+        if not self._sql:
+            return []
         filled = [each.filled(values) if isinstance(each, Blank) else each for each in self._parameters]
         with connection.cursor() as cursor:
             cursor.execute(self._sql, filled)

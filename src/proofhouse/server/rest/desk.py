@@ -30,7 +30,7 @@ from proofhouse.server.accounts.gate import NotFound, visible
 from proofhouse.server.engine.acts import PERMISSIONS, do_once, plain, public_name
 from proofhouse.server.rest.bodies import Body, Row
 from proofhouse.server.rest.door import actor, reader
-from proofhouse.server.rest.paging import PageAsked, page
+from proofhouse.server.rest.paging import Listing, PageAsked, page
 from proofhouse.server.rest.problems import Problem
 
 R = TypeVar("R", bound=Row)
@@ -95,12 +95,11 @@ class Desk(Router):
         narrowing: dict[str, Any] = {name: (row.model_fields[name].annotation | None, None) for name in by}  # type: ignore[operator]
         narrowed = create_model(f"{row.__name__}List", __base__=PageAsked, **narrowing)
 
+        listing = Listing(model, tuple(columns), computed, order)
+
         def view(request: HttpRequest, asked: Any) -> HttpResponse:
-            query = visible(reader(request), model)
             wanted = {name: value for name in by if (value := getattr(asked, name)) is not None}
-            if wanted:
-                query = query.filter(**wanted)
-            return tagged(request, page(query, columns, computed, order, asked))
+            return tagged(request, page(reader(request), listing, asked, wanted))
 
         title = str(model._meta.verbose_name_plural)
         self._read(path, view, f"List {title}", Page[row], {"asked": Annotated[narrowed, Query(...)]})  # type: ignore[valid-type]

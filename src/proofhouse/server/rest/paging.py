@@ -8,60 +8,113 @@ opaque, and needs no signature: whatever somebody makes up, the gate decides whi
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
-from pydantic import BaseModel, Field
+from django.db.models import Field, Model, Q, QuerySet
+from pydantic import BaseModel
+from pydantic import Field as Described
 
+from proofhouse.server.accounts.gate import shown
+from proofhouse.server.accounts.models import Person
+from proofhouse.server.engine.prepared import Blank
 from proofhouse.server.rest.problems import ValueRefused
 
 
 class PageAsked(BaseModel):
     """Which page of a list."""
 
-    limit: int = Field(50, ge=1, le=200, description="How many rows at most")
-    after: str | None = Field(None, max_length=400, description="`next` of the page before")
+    limit: int = Described(50, ge=1, le=200, description="How many rows at most")
+    after: str | None = Described(None, max_length=400, description="`next` of the page before")
 
 
-def page(
-    query: QuerySet[Any], columns: list[str], computed: dict[str, Any], order: str, asked: PageAsked
-) -> bytes:
-    """One page as ready bytes: `{"items": [...], "next": cursor or null}`.
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """What the list of a model shows.
 
-    Args:
-        query: The rows that the gate lets through.
+    Attributes:
+        model: Whose rows.
         columns: What is shown of each; the key and `order` among them.
         computed: Columns that are expressions.
         order: The column by which the list runs, newest first; ties are ordered by the key.
+    """
+
+    model: type[Model]
+    columns: tuple[str, ...]
+    computed: dict[str, Any]
+    order: str
+
+    @property
+    def key(self) -> str:
+        """The name of the primary key."""
+        return str(self.model._meta.pk.name)
+
+    def field(self, name: str) -> Field[Any, Any]:
+        """A column of the model."""
+        field: Field[Any, Any] = self.model._meta.get_field(name)  # type: ignore[assignment]  # no relation back is shown
+        return field
+
+
+@dataclass(frozen=True)
+class _Page:
+    """The shape of one page: a list, by what it is narrowed, whether it goes on from a row, how many rows it takes."""
+
+    listing: Listing
+    narrowed: tuple[str, ...]
+    goes_on: bool
+    limit: int
+
+    def of(self, rows: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
+        """One row more than the page holds, to see whether there is another page."""
+        listing, key = self.listing, self.listing.key
+        rows = rows.filter(**{name: self._blank(name, name) for name in self.narrowed})
+        if self.goes_on:
+            beyond = Q(**{f"{key}__lt": self._blank("beyond_key", key)})
+            if listing.order != key:
+                at = self._blank("beyond", listing.order)
+                beyond = Q(**{f"{listing.order}__lt": at}) | Q(**{listing.order: at}) & beyond
+            rows = rows.filter(beyond)
+        by = dict.fromkeys([f"-{listing.order}", f"-{key}"])
+        return rows.order_by(*by).values(*listing.columns, **listing.computed)[: self.limit + 1]
+
+    def _blank(self, name: str, column: str) -> Blank:
+        return Blank(name, self.listing.field(column))
+
+
+def page(person: Person, listing: Listing, asked: PageAsked, wanted: dict[str, Any]) -> bytes:
+    """One page as ready bytes: `{"items": [...], "next": cursor or null}`.
+
+    Args:
+        person: Who reads; the gate decides which rows there are.
+        listing: Which list.
         asked: Which page.
+        wanted: Values of columns that the list is narrowed to.
 
     Raises:
         ValueRefused: The cursor is none of this list.
     """
-    key = query.model._meta.pk.name
-    if asked.after is not None:
-        query = query.filter(_beyond(query, order, key, asked.after))
-    by = [f"-{order}"] if order == key else [f"-{order}", f"-{key}"]
-    rows = list(query.order_by(*by).values(*columns, **computed)[: asked.limit + 1])
+    place = {} if asked.after is None else _place(listing, asked.after)
+    shape = _Page(listing, tuple(sorted(wanted)), bool(place), asked.limit)
+    rows = shown(person, listing.model, shape, **wanted, **place)
     more = len(rows) > asked.limit
     rows = rows[: asked.limit]
-    return msgspec.json.encode({"items": rows, "next": _cursor(rows[-1], order, key) if more else None})
+    return msgspec.json.encode({"items": rows, "next": _cursor(listing, rows[-1]) if more else None})
 
 
-def _cursor(row: dict[str, Any], order: str, key: str) -> str:
-    place = msgspec.json.encode([row[order], row[key]])
+def _cursor(listing: Listing, row: dict[str, Any]) -> str:
+    place = msgspec.json.encode([row[listing.order], row[listing.key]])
     return base64.urlsafe_b64encode(place).rstrip(b"=").decode("ascii")
 
 
-def _beyond(query: QuerySet[Any], order: str, key: str, cursor: str) -> Q:
+def _place(listing: Listing, cursor: str) -> dict[str, Any]:
     try:
         read = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         at, last = (
-            query.model._meta.get_field(name).to_python(value)
-            for name, value in zip((order, key), read, strict=True)
+            listing.field(name).to_python(value)
+            for name, value in zip((listing.order, listing.key), read, strict=True)
         )
         if at is None or last is None or "\0" in f"{at}{last}":
             raise ValueError("no place")
@@ -69,6 +122,4 @@ def _beyond(query: QuerySet[Any], order: str, key: str, cursor: str) -> Q:
             raise ValueError("no instant")
     except (ValueError, TypeError, ValidationError):
         raise ValueRefused("after: this is no cursor of this list", "no_such_cursor") from None
-    if order == key:
-        return Q(**{f"{key}__lt": last})
-    return Q(**{f"{order}__lt": at}) | Q(**{order: at, f"{key}__lt": last})
+    return {"beyond": at, "beyond_key": last}
