@@ -8,13 +8,15 @@
 A sample is what an exam's is: a box, a file for the subject, two turns that each run a shell command, and a scorer
 that reads the answer from outside; 8 at a time, a mock model. Processor time is user and system time of the harness,
 of the boxes and of what ran in them. The same samples go through Inspect's `local` sandbox, which isolates nothing, in
-the same run. A turn's cost is the slope between samples of 2 and of 12 turns. Each run has a process of its own.
+the same run. A turn's cost is the slope between samples of 2 and of 12 turns. Each run has a process of its own, with an
+empty home (Inspect's shell is a login shell), and first runs 8 samples, which load Inspect; they are `start_cpu_s`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -72,18 +74,26 @@ def _work(sandbox: str, samples: int, turns: int) -> dict[str, float]:
         sandbox=sandbox,
     )
     model = get_model("mockllm/model", custom_outputs=reply)
+
+    def run(limit: int) -> Any:
+        with tempfile.TemporaryDirectory() as log_dir:
+            [log] = run_task(
+                task,
+                model=model,
+                limit=limit,
+                display="none",
+                log_dir=log_dir,
+                max_samples=PARALLEL,
+                max_sandboxes=PARALLEL,
+                ctl_server=False,
+                log_realtime=False,
+            )
+        return log
+
+    began = _cpu_s()
+    run(PARALLEL)
     before = _cpu_s()
-    with tempfile.TemporaryDirectory() as log_dir:
-        [log] = run_task(
-            task,
-            model=model,
-            display="none",
-            log_dir=log_dir,
-            max_samples=PARALLEL,
-            max_sandboxes=PARALLEL,
-            ctl_server=False,
-            log_realtime=False,
-        )
+    log = run(samples)
     if log.status != "success" or log.results is None:
         raise SystemExit(f"the run failed: {log.error}")
     [metrics] = [score.metrics for score in log.results.scores]
@@ -91,6 +101,7 @@ def _work(sandbox: str, samples: int, turns: int) -> dict[str, float]:
         raise SystemExit("not every sample was answered: the figures would be those of a broken harness")
     return {
         "cpu_ms": 1000 * (_cpu_s() - before) / samples,
+        "start_cpu_s": before - began,
         "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
@@ -103,7 +114,10 @@ def _cpu_s() -> float:
 def _run(sandbox: str, samples: int, turns: int) -> dict[str, float]:
     """The same in a process of its own."""
     argv = [sys.executable, __file__, "--worker", sandbox, str(samples), str(turns)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as home:
+        done = subprocess.run(
+            argv, capture_output=True, text=True, check=False, env=os.environ | {"HOME": home}
+        )
     if done.returncode != 0:
         raise SystemExit(done.stderr.strip()[-2000:] or "a worker failed")
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -159,6 +173,7 @@ def measure(*, quick: bool) -> dict[str, float | None]:
         "cpu_ms_per_sample": few["bwrap"]["cpu_ms"],
         "cpu_ms_per_turn": (many["cpu_ms"] - few["bwrap"]["cpu_ms"]) / (MANY_TURNS - FEW_TURNS),
         "local_cpu_ms_per_sample": few["local"]["cpu_ms"],
+        "start_cpu_s": few["bwrap"]["start_cpu_s"],
         "ratio_to_local": few["bwrap"]["cpu_ms"] / few["local"]["cpu_ms"],
         "rss_mb_1000": None if quick else _run("bwrap", 1000, FEW_TURNS)["rss_mb"],
         "fabric_ms": _fabric_ms(rounds),
