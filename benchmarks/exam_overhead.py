@@ -8,7 +8,7 @@
 A sample is what an exam's is: a box, a file for the subject, two turns that each run a shell command, and a scorer
 that reads the answer from outside; 8 at a time, a mock model. Processor time is user and system time of the harness,
 of the boxes and of what ran in them. The same samples go through Inspect's `local` sandbox, which isolates nothing, in
-the same run. A turn's cost is the slope between samples of 2 and of 12 turns. Each run has a process of its own, with an
+the same run. A turn costs the slope between samples of 2 and of 12 turns. Each run has a process of its own, with an
 empty home (Inspect's shell is a login shell), and first runs 8 samples, which load Inspect; they are `start_cpu_s`.
 """
 

@@ -42,6 +42,9 @@ PEERS = ("lab", "vendor", "member", "clearing", "inspector")
 MADE_UP = "a receipt"
 """What the makers of tests write in the place of a receipt."""
 
+RUNS_TO_A_PLACE = 3
+"""A scenario of several threads does not take the same number of steps each time; its last place may be missed."""
+
 ROUNDS = 8
 """After so many rounds of work a house must be at rest."""
 
@@ -211,10 +214,13 @@ class Stage:
     def kill(self, prepared: Prepared, kill: Kill) -> list[str]:
         """Play a scenario, kill it, start the house again and ask again; says what is wrong afterwards."""
         scenario, arguments = prepared.scenario, prepared.arguments
-        mark = self.doors.mark()
-        reached = self._run(scenario, arguments, "killed", kill)
-        if reached is not None:
+        for _ in range(RUNS_TO_A_PLACE):
+            mark = self.doors.mark()
+            reached = self._run(scenario, arguments, "killed", kill)
+            if reached is None:
+                break
             self._clear("killed")
+        else:
             return [f"place {kill.place} was not reached: {len(reached)} there are this time"]
 
         def live_on() -> list[str]:
