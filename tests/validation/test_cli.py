@@ -36,7 +36,7 @@ def test_a_patch_that_mends_nothing_ends_with_1_and_says_so(tmp_path: Path) -> N
     path = write(tmp_path, THREE_BUGS, {"idle": THREE_BUGS + "/* mended */\n"}, ONE)
     done = CliRunner().invoke(cli, [str(path), "--cache", str(tmp_path / "cache")])
     assert done.exit_code == 1
-    assert "patch idle: not-proved, stops nothing" in done.output
+    assert "patch idle: not-proved (cosmetic), stops nothing" in done.output
     assert "proof overflow with the patch: fires" in done.output
     assert "proof overflow [TEST-0]: reproduced 3/3, heap-buffer-overflow in overflow < main" in done.output
 

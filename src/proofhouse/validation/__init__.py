@@ -9,6 +9,8 @@ Example:
     [("long-value", "reproduced"), ("short-file", "reproduced")]
 """
 
+from proofhouse.validation._bench import Progress
+from proofhouse.validation._candidates import Candidate, Seen, Sign, candidates, weakness
 from proofhouse.validation._crash import Crash, similar
 from proofhouse.validation._errors import (
     BuildFailed,
@@ -30,6 +32,7 @@ from proofhouse.validation._recipe import (
     RecipeFile,
     load_recipe,
 )
+from proofhouse.validation._refusal import Refusal
 from proofhouse.validation._result import (
     EXTENSION,
     PREDICATE_TYPE,
@@ -41,13 +44,14 @@ from proofhouse.validation._result import (
     ValidationResult,
 )
 from proofhouse.validation._source import Source, fetch_source
-from proofhouse.validation._validate import Progress, validate
+from proofhouse.validation._validate import validate
 from proofhouse.validation._verdict import Verdict
 
 __all__ = [
     "EXTENSION",
     "PREDICATE_TYPE",
     "BuildFailed",
+    "Candidate",
     "Cell",
     "Crash",
     "DebianSource",
@@ -65,6 +69,9 @@ __all__ = [
     "Recipe",
     "RecipeError",
     "RecipeFile",
+    "Refusal",
+    "Seen",
+    "Sign",
     "Source",
     "SourceChanged",
     "SourceResult",
@@ -76,6 +83,7 @@ __all__ = [
     "ValidationResult",
     "Verdict",
     "build_pair",
+    "candidates",
     "fetch_source",
     "load_recipe",
     "merge_groups",
@@ -83,4 +91,5 @@ __all__ = [
     "similar",
     "try_pair",
     "validate",
+    "weakness",
 ]

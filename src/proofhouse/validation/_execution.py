@@ -134,16 +134,15 @@ def execute(program: bytes, command: Command, *, opener: OpenBox = open_box) -> 
     for _ in range(ATTEMPTS):
         try:
             with opener(_spec(command.timeout_s)) as box:
-                box.put_tree(program, PROGRAM_DIRECTORY)
-                return _execute_in(box, command)
+                return _execute_in(box, program, command)
         except SandboxDead:
             continue
     return Execution(Outcome.INVALID, None, b"", b"", None, 0.0)
 
 
-def _execute_in(box: Box, command: Command) -> Execution:
+def _execute_in(box: Box, program: bytes, command: Command) -> Execution:
     logs = f"log-{secrets.token_hex(8)}"
-    box.put_tree(tar_files(command.files, directories=(logs,)), PROGRAM_DIRECTORY)
+    box.put_tree(_beside(program, command.files, logs), PROGRAM_DIRECTORY)
     result = box.exec(
         command.argv,
         stdin=command.stdin,
@@ -160,6 +159,19 @@ def _execute_in(box: Box, command: Command) -> Execution:
     return Execution(outcome, result.exit_code, result.stdout, result.stderr, report, result.seconds)
 
 
+def is_checked(program: bytes) -> bool:
+    """Whether a build's outputs hold, or link to, a sanitizer's runtime at all."""
+    return any(name in program for name in (b"__asan_init", b"__ubsan_handle"))
+
+
+def _beside(program: bytes, files: Mapping[str, bytes], logs: str) -> bytes:
+    """The program's tar with the command's files and an empty directory for reports added to it."""
+    end = len(program)
+    while program[end - tarfile.BLOCKSIZE : end] == tarfile.NUL * tarfile.BLOCKSIZE:
+        end -= tarfile.BLOCKSIZE
+    return program[:end] + tar_files(files, directories=(logs,))
+
+
 def _spec(timeout_s: int) -> BoxSpec:
     return BoxSpec(
         limits=Limits(wall_s=timeout_s, cpu_s=8 * timeout_s, memory_bytes=MEMORY_BYTES), profile="build"
@@ -169,11 +181,13 @@ def _spec(timeout_s: int) -> BoxSpec:
 def sanitizer_environment(log_path: str) -> dict[str, str]:
     """Options of the sanitizer runtimes: report to a file, exit with our status, look for no leaks.
 
+    Handlers of crash signals are the runtime's alone (2): a program that installs its own would hide the crash.
     LeakSanitizer needs ptrace, which a box denies, and would then report on clean input.
     """
+    handlers = ":".join(f"handle_{name}=2" for name in ("abort", "segv", "sigbus", "sigfpe", "sigill"))
     common = f"exitcode={EXIT_CODE}:symbolize=0:log_path={log_path}"
     return {
-        "ASAN_OPTIONS": f"{common}:detect_leaks=0:handle_abort=1:allocator_may_return_null=1",
+        "ASAN_OPTIONS": f"{common}:detect_leaks=0:{handlers}:allocator_may_return_null=1",
         "UBSAN_OPTIONS": f"{common}:print_stacktrace=1:halt_on_error=1",
     }
 

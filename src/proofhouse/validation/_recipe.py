@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from proofhouse.sandbox import Tier
 from proofhouse.validation._errors import RecipeError
 from proofhouse.validation._table import NAME, Table
 
@@ -183,6 +184,8 @@ class Recipe:
     proofs: tuple[ProofSpec, ...]
     controls: tuple[ControlSpec, ...]
     tests: tuple[CheckSpec, ...]
+    tier: Tier
+    """The weakest isolation that its boxes may have."""
     mutation_s: int
     """Seconds spent on mutated proofs against each patched build; 0 for none."""
     root: Path
@@ -251,6 +254,7 @@ class _Reader:
         mutation = document.table("mutation", optional=True)
         mutation_s = mutation.integer("seconds", 0, 120, 0)
         mutation.done()
+        tier = self._tier(document)
         document.done()
         return Recipe(
             name=name,
@@ -262,10 +266,19 @@ class _Reader:
             proofs=proofs,
             controls=controls,
             tests=tests,
+            tier=tier,
             mutation_s=mutation_s,
             root=self._root,
             sha256=sha256,
         )
+
+    def _tier(self, document: Table) -> Tier:
+        named = document.text("tier") if document.has("tier") else "T0"
+        if named == "T0":
+            return "T0"
+        if named == "T1":
+            return "T1"
+        raise RecipeError(document.name("tier"), f"{named!r} is neither 'T0' nor 'T1'")
 
     def _source(self, table: Table) -> DebianSource | DirectorySource:
         kind = table.text("kind")

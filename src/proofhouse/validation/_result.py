@@ -9,8 +9,10 @@ from enum import StrEnum
 from typing import Any
 
 from proofhouse.attest import Envelope, JsonValue, Signer, sign_statement, statement
+from proofhouse.validation._candidates import Candidate
 from proofhouse.validation._crash import Crash
 from proofhouse.validation._matrix import KillMatrix
+from proofhouse.validation._refusal import Refusal
 from proofhouse.validation._verdict import Verdict
 
 PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
@@ -86,6 +88,8 @@ class PatchResult:
     location: str
     sha256: str
     verdict: PatchVerdict
+    refusal: Refusal | None
+    """The class of what speaks against it, when it is not proved."""
     reasons: tuple[str, ...]
     """Empty when proved."""
     stopped: tuple[str, ...]
@@ -118,6 +122,8 @@ class ValidationResult:
     patches: tuple[PatchResult, ...]
     kill_matrix: KillMatrix
     groups: tuple[GroupResult, ...]
+    candidates: tuple[Candidate, ...]
+    """Pairs of proofs that look alike (T0, T1), whether or not the kill matrix made them one."""
     invalid_runs: int
     """Runs whose sandbox died in every attempt."""
     versions: Mapping[str, str]

@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from proofhouse.attest import KeyProblem, Signer
-from proofhouse.sandbox import SandboxError
+from proofhouse.sandbox import SandboxError, Tier
+from proofhouse.validation._bench import Progress
 from proofhouse.validation._cache import storage_errors
 from proofhouse.validation._errors import RecipeError, ValidationError
 from proofhouse.validation._recipe import load_recipe
 from proofhouse.validation._result import ValidationResult
-from proofhouse.validation._validate import Progress, validate
+from proofhouse.validation._validate import validate
 
 RESULT_FILE = "validation.json"
 ENVELOPE_FILE = "validation.dsse.json"
@@ -55,9 +56,22 @@ def default_cache() -> Path:
     type=click.Path(file_okay=False, path_type=Path),
     help="Directory for sources and builds; default $XDG_CACHE_HOME/proofhouse.",
 )
+@click.option(
+    "--tier",
+    type=click.Choice(["T0", "T1"]),
+    default="T0",
+    show_default=True,
+    help="How strong every sandbox is; T1 for proofs from strangers. A recipe can raise it.",
+)
 @click.option("--offline", is_flag=True, help="Use only sources that are in the cache.")
 def cli(
-    recipe: Path, as_json: bool, out: Path | None, signer: Path | None, cache: Path | None, offline: bool
+    recipe: Path,
+    as_json: bool,
+    out: Path | None,
+    signer: Path | None,
+    cache: Path | None,
+    tier: Tier,
+    offline: bool,
 ) -> None:
     """Prove RECIPE by running it.
 
@@ -78,6 +92,7 @@ def cli(
             signer=key,
             on_progress=None if as_json else _show,
             offline=offline,
+            tier=tier,
         )
         if out is not None:
             _write(result, out)
@@ -119,7 +134,8 @@ def summary(result: ValidationResult) -> str:
         )
     for patch in result.patches:
         stopped = ", ".join(patch.stopped) or "nothing"
-        lines.append(f"  patch {patch.name}: {patch.verdict}, stops {stopped}")
+        why = f" ({patch.refusal})" if patch.refusal else ""
+        lines.append(f"  patch {patch.name}: {patch.verdict}{why}, stops {stopped}")
         lines += [f"    {reason}" for reason in patch.reasons]
     for group in result.groups:
         lines.append(f"  bug: {', '.join(group.identifiers)} ({', '.join(group.proofs)})")
