@@ -143,7 +143,8 @@ def _keys(report: Seen) -> set[str]:
     if report.crash is not None:
         keys |= {f"frame {frame}" for frame in report.crash.state}
         keys |= {f"like {frame[:4]}" for frame in report.crash.state[:1]}
-        keys |= {f"file {report.crash.location.rpartition(':')[0]}"}
+        name = report.crash.location.rpartition(":")[0]
+        keys |= {f"file {name}"} if name else set()
     return keys | {f"file {change.path.rpartition('/')[2]}" for change in report.fixes}
 
 

@@ -135,7 +135,7 @@ def execute(program: bytes, command: Command, *, opener: OpenBox = open_box) -> 
         try:
             with opener(_spec(command.timeout_s)) as box:
                 return _execute_in(box, program, command)
-        except SandboxDead:
+        except (SandboxDead, OSError):  # the box died, or could not take the files in
             continue
     return Execution(Outcome.INVALID, None, b"", b"", None, 0.0)
 

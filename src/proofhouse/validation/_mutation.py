@@ -122,7 +122,7 @@ def hunt(
                             return Hunt(executions, crash, tuple(sorted(others)))
                         if crash is not None:
                             others.add(crash.crash_class)
-        except SandboxDead:
+        except (SandboxDead, OSError):
             continue
     return Hunt(executions, None, tuple(sorted(others)))
 

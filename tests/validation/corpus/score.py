@@ -61,6 +61,11 @@ def score(program: Program, result: ValidationResult) -> Score:
     for proof in result.proofs:
         if proof.verdict is not Verdict.REPRODUCED:
             found.unproved.append(f"{program.name}: {proof.name} {proof.verdict} {proof.reason}")
+    _judge_patches(program, result, found)
+    return found
+
+
+def _judge_patches(program: Program, result: ValidationResult, found: Score) -> None:
     measured = {patch.name: patch for patch in result.patches}
     for patch in program.patches:
         got = measured[patch.name]
@@ -71,6 +76,8 @@ def score(program: Program, result: ValidationResult) -> Score:
                 found.refused_fixes.append(name)
         elif proved:
             found.accepted_nonfixes.append(name)
-        elif got.refusal != CLASS_OF.get(patch.kind):
+        elif patch.kind is Kind.NARROW:  # a person must look, unless the hunt found the other half by itself
+            if got.refusal not in (None, "half"):
+                found.misfiled.append(name)
+        elif got.refusal != CLASS_OF[patch.kind]:
             found.misfiled.append(name)
-    return found
