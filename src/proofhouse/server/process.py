@@ -18,6 +18,10 @@ from typing import IO, Any
 from gunicorn.app.base import BaseApplication
 
 from proofhouse.server.house import House, HouseError, load_house, this_house
+from proofhouse.server.turns import taking_turns
+
+READING_AT_ONCE = {"sqlite": 1, "postgresql": 4}
+"""Requests that a process answers at once, of those that only read: who asks a server waits for it now and then."""
 
 DRAIN_S = 2
 """A house that is told to stop lets its jobs run on for so long, then hands them back; within `graceful_timeout`."""
@@ -51,9 +55,11 @@ class _HouseServer(BaseApplication):  # type: ignore[misc]  # gunicorn publishes
                 self.cfg.set(name, value)
 
     def load(self) -> Callable[..., Any]:
+        from django.db import connection
+
         from proofhouse.server.wsgi import application
 
-        return application
+        return taking_turns(application, READING_AT_ONCE[connection.vendor])
 
 
 _desk: list[IO[str]] = []

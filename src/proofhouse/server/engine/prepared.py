@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import DateTimeField, Expression, Field, QuerySet
 
 from proofhouse.server.engine.clock import now
@@ -32,9 +32,9 @@ class Blank(Expression):
         """A parameter that stands for itself."""
         return "%s", [self]
 
-    def filled(self, values: dict[str, Any]) -> Any:
+    def filled(self, values: dict[str, Any], database: Any) -> Any:
         """The parameter for the database."""
-        return self.output_field.get_db_prep_value(values[self.name], connection)
+        return self.output_field.get_db_prep_value(values[self.name], database)
 
 
 class Moment(Blank):
@@ -45,11 +45,13 @@ class Moment(Blank):
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         """The instant itself, but for a statement that is only being made."""
-        return super().as_sql(compiler, connection) if _making.get() else ("%s", [self.filled({})])
+        return (
+            super().as_sql(compiler, connection) if _making.get() else ("%s", [self.filled({}, connection)])
+        )
 
-    def filled(self, values: dict[str, Any]) -> Any:  # noqa: ARG002 - it needs none
+    def filled(self, values: dict[str, Any], database: Any) -> Any:  # noqa: ARG002 - it needs none
         """Now."""
-        return self.output_field.get_db_prep_value(now(), connection)
+        return self.output_field.get_db_prep_value(now(), database)
 
 
 @contextmanager
@@ -72,7 +74,7 @@ class Statement:
     """
 
     def __init__(self, rows: QuerySet[Any, Any]) -> None:
-        compiler = rows.query.get_compiler(connection=connection)
+        compiler = rows.query.get_compiler(using=DEFAULT_DB_ALIAS)
         self.columns = tuple(rows.query.selected or rows.query.values_select)
         self._sql = ""
         parameters: Sequence[Any] = ()
@@ -85,12 +87,15 @@ class Statement:
         """The rows now, each as a list of its columns; `values` fill the blanks by their names."""
         if not self._sql:
             return []
-        filled = [each.filled(values) if isinstance(each, Blank) else each for each in self._parameters]
-        with connection.cursor() as cursor:
+        database = connections[DEFAULT_DB_ALIAS]
+        filled = [
+            each.filled(values, database) if isinstance(each, Blank) else each for each in self._parameters
+        ]
+        with database.cursor() as cursor:
             cursor.execute(self._sql, filled)
             found = [list(row) for row in cursor.fetchall()]
         for place, (converters, column) in self._converters.items():
             for row in found:
                 for convert in converters:
-                    row[place] = convert(row[place], column, connection)
+                    row[place] = convert(row[place], column, database)
         return found
