@@ -8,6 +8,7 @@ work and opens the control socket; the kernel frees the lock of a process that d
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import signal
 import threading
@@ -56,9 +57,13 @@ class _HouseServer(BaseApplication):  # type: ignore[misc]  # gunicorn publishes
 
     def load(self) -> Callable[..., Any]:
         from django.db import connection
+        from django.urls import get_resolver
 
         from proofhouse.server.wsgi import application
 
+        _ = get_resolver().url_patterns  # which loads every desk
+        gc.collect()
+        gc.freeze()  # what is loaded stays, so that no request waits while all of it is looked through
         return taking_turns(application, READING_AT_ONCE[connection.vendor])
 
 

@@ -10,6 +10,7 @@ from proofhouse.server.releases.files import repository_file
 from proofhouse.server.releases.views import receive_acknowledgement, receive_enrolment
 
 urlpatterns = [
+    path("api/v1/", include((addresses(), "api"))),
     path("", include("proofhouse.server.web.urls")),
     path("", include("proofhouse.server.accounts.urls")),
     path("", include("proofhouse.server.correspondence.urls")),
@@ -21,7 +22,6 @@ urlpatterns = [
     path("releases/", include("proofhouse.server.releases.urls")),
     path("obligations/", include("proofhouse.server.obligations.urls")),
     path("oversight/", include("proofhouse.server.oversight.urls")),
-    path("api/v1/", include((addresses(), "api"))),
     path("work/", include("proofhouse.server.engine.urls")),
     path("letters/", receive_letter, name="letters"),
     path("enrolments/", receive_enrolment, name="enrolments"),
