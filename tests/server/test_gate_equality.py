@@ -83,7 +83,8 @@ def test_the_gate_equals_the_reference(world: World) -> None:
 
 
 @pytest.mark.slow
-@_random(1000)
+@pytest.mark.timeout(3600)
+@_random(200)
 @given(worlds)
 def test_the_gate_equals_the_reference_in_many_worlds(world: World) -> None:
     with planted_in(world) as planted:
