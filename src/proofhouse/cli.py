@@ -25,6 +25,7 @@ _NOUNS: dict[str, tuple[str, str]] = {
         "Which components of an SBOM an advisory touches: yes, no or unknown.",
     ),
     "release": ("proofhouse.distribution.cli", "Sign and inspect released patches."),
+    "report": ("proofhouse.server.report_cli", "Report flaws to a house, and see how a report stands."),
     "sandbox": ("proofhouse.sandbox.cli", "Prove and use the sandbox."),
     "up": ("proofhouse.demo.up", "Serve the portal of one house on 127.0.0.1."),
     "validate": ("proofhouse.validation.cli", "Prove a report and its patch by running them."),

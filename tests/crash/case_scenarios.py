@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from crash.scenarios import act, example, letter, of_act, of_letter, of_other, receive
+from crash.scenarios import act, act_as, example, letter, of_act, of_letter, of_other, receive
 from crash.stage import Stage
 from proofhouse.agent.acknowledgement import Answer, Subject, acknowledge
 from proofhouse.attest import Signer, sha256_hex, sign_statement, statement
@@ -17,12 +17,15 @@ from proofhouse.distribution import KeyRing, key_records, sign_vendor_release
 from proofhouse.letters import Enclosure
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.advisories.models import Advisory
+from proofhouse.server.cases import mail_services
 from proofhouse.server.cases.models import Case
 from proofhouse.server.engine.clock import now, wire
 from proofhouse.server.engine.keys import signer
 from proofhouse.server.engine.models import Thread
+from proofhouse.server.house import this_house
 from proofhouse.server.releases import services as releases
 from proofhouse.validation import EXTENSION, PREDICATE_TYPE
+from server.makers import make_person
 
 EXAMPLES = Path(__file__).resolve().parents[2]
 FACTS: dict[str, Any] = json.loads((EXAMPLES / "recipes" / "example" / "finding.json").read_text())
@@ -50,6 +53,64 @@ def report(stage: Stage, identifier: str) -> bytes:
         proofs=["proof.rec"],
     )
     return letter(stage, "lab", "report", body, enclosures=[Enclosure.of("proof.rec", identifier.encode())])
+
+
+@of_act("cases.submit_report", Role.OPERATOR)
+def _submit(_: Stage) -> dict[str, Any]:
+    return {
+        "title": "A length is believed",
+        "product": PRODUCT["name"],
+        "description": "It reads past the end.",
+        "claimed_crash": "heap-buffer-overflow",
+        "files": [{"name": "proof.rec", "content": b64(b"\x09")}],
+    }
+
+
+@of_act("cases.submit_document", Role.OPERATOR)
+def _submit_document(_: Stage) -> dict[str, Any]:
+    results = [{"ruleId": "CWE-416", "message": {"text": f"Freed in line {line}"}} for line in (3, 4)]
+    log = {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "a scanner"}}, "results": results}]}
+    content = json.dumps(log).encode()
+    return {"format": "sarif", "content": b64(content), "product": PRODUCT["name"]}
+
+
+@of_act("cases.read_report", Role.COORDINATOR)
+def _read_second(_: Stage) -> dict[str, Any]:
+    """The second reader, who settles it."""
+    told = act(
+        "cases.submit_report",
+        Role.OPERATOR,
+        title="A door",
+        product="A closed device",
+        description="It opens.",
+    )
+    second = make_person(Role.COORDINATOR)
+    read = {
+        "report": told["report"],
+        "finding": "read-real",
+        "standard": "demonstrated",
+        "grounds": "It opened.",
+    }
+    act_as(second, "cases.read_report", **read)
+    return read
+
+
+def mailed(_: Stage) -> None:
+    """Reports that a mail program has dropped: one to take, one to refuse."""
+    drop = this_house().mail_in
+    drop.mkdir()
+    words = b"From: ada@example.org\nSubject: A flaw\n\nProduct: tally\nIt reads past the end.\n"
+    (drop / "1.eml").write_bytes(words)
+    (drop / "2.eml").write_bytes(b"nothing")
+
+
+@of_act("cases.collect_mail", Role.COORDINATOR)
+def _collect(stage: Stage) -> dict[str, Any]:
+    mailed(stage)
+    return {}
+
+
+of_other("duty look_for_mail", lambda _: mail_services.look_for_mail())(mailed)
 
 
 def evidence() -> str:

@@ -13,7 +13,7 @@ import os
 import shutil
 from typing import Any
 
-from crash.case_scenarios import EXAMPLES, FACTS, IDENTIFIERS, PRODUCT, report
+from crash.case_scenarios import EXAMPLES, FACTS, IDENTIFIERS, PRODUCT, mailed, report
 from crash.own_scenarios import recorded
 from crash.scenarios import act, example, letter, of_act, of_other, receive
 from crash.stage import Stage
@@ -79,6 +79,12 @@ def _proofs(stage: Stage) -> dict[str, Any]:
     shutil.copytree(EXAMPLES / "examples" / "tally", place / "examples" / "tally")
     shutil.copy(EXAMPLES / "recipes" / "example.toml", place / "recipes" / "example.toml")
     return {"recipe": "example", "title": FACTS["title"], "product": PRODUCT["name"]}
+
+
+@of_other("job cases.read_mail", work, counts=True, whole=False)
+def _mail(stage: Stage) -> None:
+    mailed(stage)
+    act("cases.collect_mail", Role.COORDINATOR)
 
 
 @of_act("cases.validate", Role.COORDINATOR)

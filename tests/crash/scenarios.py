@@ -91,7 +91,12 @@ def move_clock(to: datetime) -> None:
 
 def act(name: str, role: Role | str, /, **arguments: Any) -> Any:
     """Do an act as part of a preparation, and let the house come to rest."""
-    done = ACTS[name](actor=person(role), **arguments)
+    return act_as(person(role), name, **arguments)
+
+
+def act_as(actor: Person, name: str, /, **arguments: Any) -> Any:
+    """The same, as somebody whom the preparation has made."""
+    done = ACTS[name](actor=actor, **arguments)
     Stage.rest()
     return done
 

@@ -31,8 +31,16 @@ from proofhouse.server.accounts.models import (
 )
 from proofhouse.server.accounts.permissions import ROLE_PERMISSIONS, Permission, Role
 from proofhouse.server.advisories.models import Advisory
-from proofhouse.server.cases.models import Case, Patch, Report, ValidationRun
-from proofhouse.server.cases.rules import ReportState
+from proofhouse.server.cases.models import (
+    Attachment,
+    Case,
+    Patch,
+    Reading,
+    Refusal,
+    Report,
+    ValidationRun,
+)
+from proofhouse.server.cases.rules import Channel, ReportState, Standard
 from proofhouse.server.engine import models as engine
 from proofhouse.server.engine.blobs import put_blob
 from proofhouse.server.engine.clock import now
@@ -290,6 +298,23 @@ def make_case(vendor: Peer) -> Case:
     return case
 
 
+def make_attachment(report: Report) -> Attachment:
+    """A file of a report, and what a reader and the count of refusals leave beside it."""
+    Reading.objects.create(
+        report=report,
+        reader=make_person(Role.COORDINATOR),
+        finding=ReportState.READ_REAL,
+        standard=Standard.SOURCE_READ,
+        grounds="Line 12 reads what line 9 freed.",
+        entry=make_entry("report.read", report.entry.case),
+        read_at=now(),
+    )
+    Refusal.objects.create(day=now().date(), channel=Channel.FORM, code="too_large", count=2)
+    return Attachment.objects.create(
+        report=report, name="proof.xml", sha256=put_blob(b"<proof/>"), length_bytes=8
+    )
+
+
 def make_file(case: str, mark: Mark, part_of: str | None = None) -> CaseFile:
     """The file of a case, by the case's name in the ledger."""
     return CaseFile.objects.create(key=case, mark=mark, part_of_id=part_of)
@@ -376,6 +401,7 @@ class World:
 
     inquiry: Inquiry
     case: Case
+    attachment: Attachment
     advisory: Advisory
     notification: Notification
     release: Release
@@ -580,7 +606,17 @@ def make_world() -> World:
         person=make_person(), model="cases.Case", row=str(case.id), case="case:elsewhere",
         mark=Mark.AMBER_STRICT, rules="desk of coordinator", day=now().date(), first_at=now(),
     )  # fmt: skip
-    return World(inquiry, case, advisory, notification, release, make_own_desk(), job, make_accounts())
+    return World(
+        inquiry,
+        case,
+        make_attachment(case.reports.get()),
+        advisory,
+        notification,
+        release,
+        make_own_desk(),
+        job,
+        make_accounts(),
+    )
 
 
 @dataclass

@@ -118,6 +118,23 @@ ROUTES: dict[str, Route] = {
         readers=frozenset({Role.AUTHORITY, Role.COMPLIANCE, Role.DEVELOPER, Role.REVIEWER}),
     ),
     "cases/": Route("/cases/"),
+    "cases/intake/": Route("/cases/intake/", readers=frozenset({Role.COORDINATOR})),
+    "cases/reports/<uuid:report>/": Route(
+        "/cases/reports/{attachment.report_id}/", readers=frozenset({Role.COORDINATOR})
+    ),
+    "cases/reports/<uuid:report>/files/<int:file>/": Route(
+        "/cases/reports/{attachment.report_id}/files/{attachment.id}/", readers=frozenset({Role.COORDINATOR})
+    ),
+    "report/": Route("/report/", public="anybody may report a flaw", methods=_FORM),
+    "report/<uuid:report>/<str:slip>/": Route(
+        "/report/{attachment.report_id}/nothing/",
+        public="the secret in the slip is the key",
+        methods=_READ,
+        empty_handed=404,
+    ),
+    "vince/comm/api/vulreport/": Route(
+        "/vince/comm/api/vulreport/", public="a machine's token is checked", methods=_POST
+    ),
     "cases/<uuid:case>/": Route("/cases/{case.id}/", readers=frozenset({Role.COORDINATOR, Role.MAINTAINER})),
     "advisories/": Route("/advisories/"),
     "advisories/<str:number>/": Route(
@@ -359,7 +376,7 @@ def test_no_page_but_the_doors_takes_a_post_without_its_token(world: World) -> N
     client = Client(enforce_csrf_checks=True)
     client.force_login(make_person(*Role))
     for route, decided in ROUTES.items():
-        if route not in ("letters/", "acknowledgements/", "enrolments/"):
+        if route not in ("letters/", "acknowledgements/", "enrolments/", "vince/comm/api/vulreport/"):
             assert client.post(at(route, world)).status_code in (403, 405), route
         else:
             assert decided.methods == _POST

@@ -75,6 +75,7 @@ READS: dict[str, Read] = {
     "acknowledgements": Read(
         "acknowledgements", frozenset({Role.COMPLIANCE, Role.COORDINATOR, Role.OPERATOR})
     ),
+    "attachments": Read("attachments", COORDINATORS),
     "advisories": Read("advisories", COORDINATORS),
     "advisories/{advisory}": Read("advisories/{advisory.number}", COORDINATORS),
     "agreements": Read("agreements", REVIEW),
@@ -106,6 +107,7 @@ READS: dict[str, Read] = {
     ),
     "patches": Read("patches", CASES),
     "peers": Read("peers"),
+    "readings": Read("readings", COORDINATORS),
     "register": Read("register"),
     "releases": Read("releases", COORDINATORS),
     "releases/{release}": Read("releases/{release.id}", COORDINATORS),
@@ -240,6 +242,17 @@ ACTS_ASKED: dict[str, Act] = {
             "proofs": [{"name": "proof.xml", "content": B64}],
         },
     ),
+    "reports/{report}/readings": Act(
+        "reports/{report}/readings",
+        COORDINATORS,
+        {"finding": "read-real", "standard": "source-read", "grounds": "Line 12."},
+    ),
+    "submissions": Act(
+        "submissions",
+        EVERYBODY,
+        {"title": "A flaw", "product": "libexample", "description": "It reads freed memory."},
+    ),
+    "submissions/documents": Act("submissions/documents", EVERYBODY, {"format": "sarif", "content": B64}),
     "repositories": Act("repositories", COORDINATORS),
     "sboms": Act("sboms", frozenset({Role.OPERATOR}), {"clearinghouse": "lab", "name": "gateway", "content": B64}),
     "seals": Act(
@@ -274,6 +287,7 @@ NOT_OVER_THE_API = {
     "accounts.revoke_token": _PEOPLE,
     "accounts.stop_person": _PEOPLE,
     "accounts.withdraw_invitation": _PEOPLE,
+    "cases.collect_mail": _SO_FAR,
     "cases.validate": _SO_FAR,
     "obligations.add_model": _SO_FAR,
     "obligations.consent_bridge": _SO_FAR,

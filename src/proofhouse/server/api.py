@@ -22,6 +22,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from proofhouse.server.advisories.api import desk as advisories
+from proofhouse.server.cases.api import SUBMISSIONS, count_refused
 from proofhouse.server.cases.api import desk as cases
 from proofhouse.server.correspondence.api import desk as hosted
 from proofhouse.server.engine.api import desk as letters
@@ -38,6 +39,14 @@ from proofhouse.server.reviews.api import desk as reviews
 
 PREFIX = "/api/v1/"
 View = Callable[..., HttpResponseBase]
+
+
+def _refused(request: HttpRequest, raised: Any) -> HttpResponse:
+    """A refusal; one of a report is counted by intake, so that no report is unaccounted for."""
+    answer = problem_of(request, raised)
+    if request.path.startswith(f"/api/v1/{SUBMISSIONS}") and answer.status_code not in (401, 403):
+        count_refused(answer)
+    return answer
 
 
 def _interface() -> NinjaAPI:
@@ -67,7 +76,7 @@ def _interface() -> NinjaAPI:
     ):
         made.add_router("", desk)
     for raised in (Exception, Http404, HttpError, ValidationError):  # ninja has handlers of its own for these
-        made.add_exception_handler(raised, problem_of)
+        made.add_exception_handler(raised, _refused)
     return made
 
 

@@ -141,6 +141,11 @@ class House:
         return self.directory / "mail"
 
     @property
+    def mail_in(self) -> Path:
+        """Where a mail program drops reports, each a file `….eml` that is whole once it has that name."""
+        return self.directory / "mail-in"
+
+    @property
     def repositories(self) -> Path:
         """TUF repositories that this house serves."""
         return self.directory / "repositories"

@@ -17,6 +17,7 @@ urlpatterns = [
     path("", include("proofhouse.server.accounts.doors")),
     path("reviews/", include("proofhouse.server.reviews.urls")),
     path("cases/", include("proofhouse.server.cases.urls")),
+    path("", include("proofhouse.server.cases.doors")),
     path("advisories/", include("proofhouse.server.advisories.urls")),
     path("members/", include("proofhouse.server.members.urls")),
     path("releases/", include("proofhouse.server.releases.urls")),

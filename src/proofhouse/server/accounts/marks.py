@@ -78,8 +78,10 @@ class Filed:
 CASE_OF: dict[str, Filed] = {
     "accounts.CaseFile": Filed("key"),
     "advisories.Advisory": Filed("case__entry__case"),
+    "cases.Attachment": Filed("report__entry__case", party=True),
     "cases.Case": Filed("entry__case", shared=True, party=True),
     "cases.Patch": Filed("case__entry__case", party=True),
+    "cases.Reading": Filed("report__entry__case"),
     "cases.Report": Filed("entry__case", party=True),
     "cases.ValidationRun": Filed("report__entry__case", party=True),
     "engine.Deadline": Filed("case"),

@@ -27,6 +27,7 @@ class Permission(StrEnum):
     CASES_CASE_ANSWER = "cases:case:answer"
     CASES_CASE_COORDINATE = "cases:case:coordinate"
     CASES_REPORT_SEND = "cases:report:send"
+    CASES_REPORT_SUBMIT = "cases:report:submit"
     EXAMS_STATEMENT_ACCEPT = "exams:statement:accept"
     HOUSE_CHECKPOINT_TELL = "house:checkpoint:tell"
     HOUSE_JOB_CANCEL = "house:job:cancel"
@@ -107,8 +108,10 @@ _OWN_OBLIGATIONS = frozenset(
 )
 """What a developer, an operator and a compliance lead may each do at the desk of their own house."""
 
-_OF_EVERYBODY = frozenset({Permission.ACCOUNTS_RECUSAL_DECLARE, Permission.ACCOUNTS_TOKEN_MAKE})
-"""Whoever works here may stand back from a case, and lend a machine what they may do themselves."""
+_OF_EVERYBODY = frozenset(
+    {Permission.ACCOUNTS_RECUSAL_DECLARE, Permission.ACCOUNTS_TOKEN_MAKE, Permission.CASES_REPORT_SUBMIT}
+)
+"""Whoever works here may stand back from a case, lend a machine what they may do themselves, and report a flaw."""
 
 _OF_CASES = frozenset({Permission.ACCOUNTS_CASE_MARK, Permission.ACCOUNTS_GRANT_GIVE})
 """Whoever runs cases says how narrow their circle is, and names people to them."""

@@ -3,15 +3,26 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from django.http import HttpResponse
 from pydantic import Field
 
-from proofhouse.server.cases import services
-from proofhouse.server.cases.models import Case, Patch, Report, ValidationRun
-from proofhouse.server.cases.rules import CaseState, EmbargoState, ReportState
+from proofhouse.server.cases import intake_services, reading_services, services
+from proofhouse.server.cases.models import Attachment, Case, Patch, Reading, Report, ValidationRun
+from proofhouse.server.cases.rules import (
+    CaseState,
+    Channel,
+    EmbargoState,
+    Means,
+    PromptClass,
+    ReportState,
+    Standard,
+)
+from proofhouse.server.cases.submission import FILES_MOST
 from proofhouse.server.rest import Body, Desk, Row
 from proofhouse.server.rest.bodies import (
     Base64,
@@ -26,6 +37,13 @@ from proofhouse.server.rest.bodies import (
 )
 
 desk = Desk("cases")
+SUBMISSIONS = "submissions"
+"""Where reports come in, below the prefix of the interface."""
+
+
+def count_refused(answer: HttpResponse) -> None:
+    """Count a submission that was refused."""
+    intake_services.refuse(Channel.REST, str(json.loads(answer.content)["code"]))
 
 
 class CaseRow(Row):
@@ -47,16 +65,48 @@ class ReportRow(Row):
     """What a finder sent."""
 
     id: UUID
+    channel: Channel
     finder: str
+    title: str
     identifier: str
     product: str
+    version: str
     summary: str
+    claimed_crash: str
+    weakness: str
+    location: str
     proof_name: str
     recipe_sha256: str
+    document_sha256: str
     provenance: dict[str, Any]
     state: ReportState
+    duplicate_of: UUID | None
     case: UUID | None
     received_at: datetime
+    in_force: bool
+
+
+class AttachmentRow(Row):
+    """A file of a report; its bytes are at the report's page, for who may see it."""
+
+    id: int
+    report: UUID
+    name: str
+    sha256: str
+    length_bytes: int
+    recipe: bool
+
+
+class ReadingRow(Row):
+    """What one person found on reading a report that nothing here can run."""
+
+    id: int
+    report: UUID
+    reader: UUID
+    finding: ReportState
+    standard: Standard
+    grounds: str
+    read_at: datetime
     in_force: bool
 
 
@@ -104,6 +154,13 @@ class Enclosed(Body):
     content: Base64
 
 
+class Given(Body):
+    """A file under the name that its sender gave it; it is kept under a harmless one."""
+
+    name: Annotated[str, Field(min_length=1, max_length=400)]
+    content: Base64
+
+
 class Provenance(Body):
     """How the flaw was found."""
 
@@ -124,6 +181,48 @@ class NewReport(Body):
     provenance: Provenance
     recipe: Enclosed
     proofs: Annotated[list[Enclosed], Field(min_length=1, max_length=16)]
+
+
+class Found(Body):
+    """How the flaw was found; of an AI system also what it was asked to do."""
+
+    means: Annotated[Means, Field(strict=False)]
+    tool: Annotated[str, Field(max_length=200)] | None = None
+    model: Annotated[str, Field(max_length=200)] | None = None
+    prompt_class: Annotated[PromptClass, Field(strict=False)] | None = None
+
+
+class NewSubmission(Body):
+    """One vulnerability, reported to this house."""
+
+    title: Line
+    product: Line
+    description: Prose
+    version: Annotated[str, Field(max_length=100)] = ""
+    identifier: Identifier | Literal[""] = ""
+    claimed_crash: Annotated[str, Field(max_length=100)] = ""
+    weakness: Annotated[str, Field(max_length=9)] = ""
+    location: Annotated[str, Field(max_length=400)] = ""
+    provenance: Found | None = None
+    files: Annotated[list[Given], Field(default_factory=list, max_length=FILES_MOST)]
+    recipe: Base64 | None = None
+
+
+class NewDocument(Body):
+    """A document that tells of flaws."""
+
+    format: Literal["sarif", "csaf", "osv"]
+    content: Base64
+    product: Annotated[str, Field(max_length=200)] = ""
+    provenance: Found | None = None
+
+
+class NewReading(Body):
+    """What reading a report shows, and on what that stands."""
+
+    finding: Literal["read-real", "read-unfounded", "out-of-model"]
+    standard: Annotated[Standard, Field(strict=False)]
+    grounds: Prose
 
 
 class NewValidation(Body):
@@ -152,12 +251,17 @@ class NewPatch(Body):
 
 desk.rows("cases", Case, CaseRow, by=("state", "embargo", "vendor"), **in_force())
 desk.row("cases/{uuid:case}", Case, CaseRow, **in_force())
-desk.rows("reports", Report, ReportRow, by=("state", "case"), **in_force())
+desk.rows("reports", Report, ReportRow, by=("state", "case", "channel"), **in_force())
 desk.row("reports/{uuid:report}", Report, ReportRow, **in_force())
+desk.rows("attachments", Attachment, AttachmentRow, by=("report",))
+desk.rows("readings", Reading, ReadingRow, by=("report",), **in_force())
 desk.rows("validation-runs", ValidationRun, RunRow, by=("report",), **in_force())
 desk.rows("patches", Patch, PatchRow, by=("case",))
 
 desk.act("reports", services.send_report, NewReport)
+desk.act(SUBMISSIONS, intake_services.submit_report, NewSubmission)
+desk.act(f"{SUBMISSIONS}/documents", intake_services.submit_document, NewDocument)
+desk.act("reports/{uuid:report}/readings", reading_services.read_report, NewReading)
 desk.act("cases", services.accept_validation, NewValidation)
 desk.act("cases/{uuid:case}/vendor-notice", services.notify_vendor, Notice)
 desk.act("cases/{uuid:case}/acknowledgement", services.acknowledge_case)

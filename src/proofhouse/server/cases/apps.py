@@ -14,6 +14,12 @@ class CasesConfig(AppConfig):
 
     def ready(self) -> None:
         """Make the desk's acts, answers, questions and jobs known."""
-        import_module(f"{self.name}.services")
-        import_module(f"{self.name}.queries")
-        import_module(f"{self.name}.tasks")
+        for module in (
+            "services",
+            "intake_services",
+            "mail_services",
+            "reading_services",
+            "queries",
+            "tasks",
+        ):
+            import_module(f"{self.name}.{module}")

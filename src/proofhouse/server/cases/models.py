@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from proofhouse.server.cases.rules import CaseState, EmbargoState, ReportState
+from proofhouse.server.cases.rules import CaseState, Channel, EmbargoState, ReportState, Standard
 from proofhouse.server.engine.ids import uuid7
 from proofhouse.server.engine.models import LedgerEntry, Peer, Thread
 
@@ -35,20 +35,39 @@ class Case(models.Model):
 
 
 class Report(models.Model):
-    """What a finder sent; it is never changed, only answered."""
+    """What a finder sent; it is never changed, only answered.
+
+    `finder` is what people read, `finder_key` by what the finder's reports are counted (`quota`). A report that repeats
+    another to the byte, in its words or in its proof, names the first as `duplicate_of`.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    thread = models.ForeignKey(Thread, on_delete=models.PROTECT, related_name="+")
+    channel = models.CharField(
+        max_length=8, choices=[(each.value, each.value) for each in Channel], default=Channel.LETTER
+    )
+    thread = models.ForeignKey(Thread, null=True, on_delete=models.PROTECT, related_name="+")
     finder = models.CharField(max_length=120)
-    identifier = models.CharField(max_length=40)
+    finder_key = models.CharField(max_length=80, blank=True)
+    submitter = models.ForeignKey("accounts.Person", null=True, on_delete=models.PROTECT, related_name="+")
+    contact = models.EmailField(blank=True)
+    title = models.CharField(max_length=200, blank=True)
+    identifier = models.CharField(max_length=40, blank=True)
     product = models.CharField(max_length=200)
+    version = models.CharField(max_length=100, blank=True)
     summary = models.TextField(max_length=4000)
-    proof_name = models.CharField(max_length=120)
-    recipe_sha256 = models.CharField(max_length=64)
+    claimed_crash = models.CharField(max_length=100, blank=True)
+    weakness = models.CharField(max_length=9, blank=True)
+    location = models.CharField(max_length=400, blank=True)
+    proof_name = models.CharField(max_length=120, blank=True)
+    recipe_sha256 = models.CharField(max_length=64, blank=True)
+    content_sha256 = models.CharField(max_length=64, blank=True)
+    proof_sha256 = models.CharField(max_length=64, blank=True)
+    document_sha256 = models.CharField(max_length=64, blank=True)
     provenance = models.JSONField()
     state = models.CharField(
         max_length=16, choices=[(s.value, s.value) for s in ReportState], default=ReportState.RECEIVED
     )
+    duplicate_of = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="duplicates")
     case = models.ForeignKey(Case, null=True, on_delete=models.PROTECT, related_name="reports")
     entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="+")
     received_at = models.DateTimeField()
@@ -56,6 +75,63 @@ class Report(models.Model):
     class Meta:
         ordering = ["received_at"]
         verbose_name = "report"
+        indexes = [
+            models.Index(fields=["content_sha256"]),
+            models.Index(fields=["product", "proof_sha256"]),
+            models.Index(fields=["finder_key", "received_at"]),
+            models.Index(fields=["state", "received_at"]),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state="duplicate", duplicate_of__isnull=False)
+                | models.Q(duplicate_of__isnull=True) & ~models.Q(state="duplicate"),
+                name="duplicate_means_of_another",
+            )
+        ]
+
+
+class Attachment(models.Model):
+    """A file of a report, by its digest; its bytes lie in the blobs and are handed out as bytes only."""
+
+    report = models.ForeignKey(Report, on_delete=models.PROTECT, related_name="attachments")
+    name = models.CharField(max_length=120)
+    sha256 = models.CharField(max_length=64)
+    length_bytes = models.PositiveBigIntegerField()
+    recipe = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["report", "name"], name="one_file_per_name")]
+
+
+class Refusal(models.Model):
+    """How many attempts to report were refused on a day, by way and reason: counted, so that nobody can fill a disk."""
+
+    day = models.DateField()
+    channel = models.CharField(max_length=8, choices=[(each.value, each.value) for each in Channel])
+    code = models.CharField(max_length=40)
+    count = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["day", "channel", "code"]
+        constraints = [
+            models.UniqueConstraint(fields=["day", "channel", "code"], name="one_count_per_reason_a_day")
+        ]
+
+
+class Reading(models.Model):
+    """What one person found on reading a report that nothing here can run. It takes two to settle it."""
+
+    report = models.ForeignKey(Report, on_delete=models.PROTECT, related_name="readings")
+    reader = models.ForeignKey("accounts.Person", on_delete=models.PROTECT, related_name="+")
+    finding = models.CharField(max_length=16, choices=[(s.value, s.value) for s in ReportState])
+    standard = models.CharField(max_length=20, choices=[(each.value, each.value) for each in Standard])
+    grounds = models.TextField(max_length=4000)
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="+")
+    read_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
 
 
 class ValidationRun(models.Model):

@@ -5,17 +5,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Count, Sum
 from django.urls import reverse
 
 from proofhouse.server.accounts.gate import access, readable_by, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
-from proofhouse.server.cases.models import Case, Patch, Report, ValidationRun
+from proofhouse.server.cases.models import Attachment, Case, Patch, Reading, Refusal, Report, ValidationRun
 from proofhouse.server.engine.acts import question
 from proofhouse.server.engine.search import Searchable, searchable
 
+readable_by(Attachment, Role.COORDINATOR)
 readable_by(Case, Role.COORDINATOR, Role.MAINTAINER)
 readable_by(Patch, Role.COORDINATOR, Role.MAINTAINER)
+readable_by(Reading, Role.COORDINATOR)
+readable_by(Refusal, Role.COORDINATOR)
 readable_by(Report, Role.COORDINATOR)
 readable_by(ValidationRun, Role.COORDINATOR)
 
@@ -68,3 +72,11 @@ def related(*, actor: Person, case: str) -> list[str]:
     reports = visible(actor, Report).filter(case=access(actor, Case, id=case))
     runs = visible(actor, ValidationRun).filter(report__in=reports).select_related("entry")
     return sorted({f"report:{report.id}" for report in reports} | {run.entry.case for run in runs})
+
+
+@question
+def intake(*, actor: Person) -> dict[str, dict[str, int]]:
+    """What became of everything that came in: reports by state, and by reason what was refused."""
+    states = visible(actor, Report).order_by().values_list("state").annotate(count=Count("id"))
+    refused = visible(actor, Refusal).order_by().values_list("code").annotate(total=Sum("count"))
+    return {"reports": dict(states), "refused": dict(refused)}

@@ -15,7 +15,15 @@ from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission
 from proofhouse.server.cases.evidence import Evidence, ProvedProof, read_evidence
 from proofhouse.server.cases.models import Case, Patch, Report, ValidationRun
-from proofhouse.server.cases.rules import CaseState, EmbargoState, ReportState, step_case, step_embargo
+from proofhouse.server.cases.rules import (
+    PROVABLE,
+    CaseState,
+    EmbargoState,
+    ReportState,
+    step_case,
+    step_embargo,
+    step_report,
+)
 from proofhouse.server.cases.tasks import validate_recipe
 from proofhouse.server.engine.acts import ActError, act
 from proofhouse.server.engine.blobs import put_blob
@@ -103,42 +111,6 @@ def send_report(
 # --- the clearinghouse's side -----------------------------------------------------------------------------------------
 
 
-@on_letter("report")
-def receive_report(letter: Received) -> None:
-    """A finder reports a vulnerability. The raw report and its files are kept as they came."""
-    body = letter.body
-    for content in letter.enclosures.values():
-        put_blob(content)
-    case = f"report:{body['report']}"
-    letter.thread.case = case
-    letter.thread.save(update_fields=["case"])
-    recipe_sha256 = letter.digests[body["recipe"]] if "recipe" in body else ""
-    entry = record(
-        "report.receive",
-        case,
-        {
-            "identifiers": body["identifiers"],
-            "from": letter.thread.peer.name,
-            "letter": letter.row.digest,
-            "recipe_sha256": recipe_sha256,
-        },
-    )
-    keep_mark(case, body["tlp"])
-    Report.objects.create(
-        id=body["report"],
-        thread=letter.thread,
-        finder=letter.thread.peer.title,
-        identifier=next(iter(body["identifiers"]), ""),
-        product=body["product"]["name"],
-        summary=body["description"],
-        proof_name=body["proofs"][0],
-        recipe_sha256=recipe_sha256,
-        provenance=body["provenance"],
-        entry=entry,
-        received_at=now(),
-    )
-
-
 _RECIPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
 
 
@@ -190,8 +162,7 @@ def accept_validation(*, actor: Person, title: str, product: str, envelope: str)
     evidence = read_evidence(content, public_keys("validation"))
     digest = put_blob(content)
     waiting = {
-        row.identifier: row
-        for row in visible(actor, Report).filter(state=ReportState.RECEIVED, product=product)
+        row.identifier: row for row in visible(actor, Report).filter(state__in=PROVABLE, product=product)
     }
     proved = {name: proof for proof in evidence.proofs for name in proof.identifiers if name in waiting}
     if not proved:
@@ -216,7 +187,7 @@ def accept_validation(*, actor: Person, title: str, product: str, envelope: str)
 
 
 def _keep_run(report: Report, proof: ProvedProof, digest: str, real: bool, entry: LedgerEntry) -> None:
-    report.state = proof.verdict
+    report.state = step_report(ReportState(report.state), proof.verdict)
     report.save(update_fields=["state"])
     ValidationRun.objects.create(
         report=report,
@@ -250,7 +221,8 @@ def _open_case(
     case = Case.objects.create(
         id=identity, title=title, product=product, identifiers=identifiers, entry=entry, opened_at=now()
     )
-    for report in reports:
+    repeated = Report.objects.filter(duplicate_of__in=reports).select_related("entry")
+    for report in [*reports, *repeated]:  # who came second keeps the credit as well
         report.case = case
         report.save(update_fields=["case"])
         join_case(report.entry.case, entry.case)

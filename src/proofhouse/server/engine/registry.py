@@ -67,6 +67,7 @@ LEDGER_KINDS = frozenset(
         "recusal.lift",
         "release.authorise",
         "release.sign",
+        "report.read",
         "report.receive",
         "report.send",
         "repositories.open",

@@ -36,7 +36,7 @@ from proofhouse.server.rest.problems import Problem
 R = TypeVar("R", bound=Row)
 
 REFUSED_READS = (401, 403, 404, 422, 503)
-REFUSED_ACTS = (400, 401, 403, 404, 409, 413, 415, 422, 503)
+REFUSED_ACTS = (400, 401, 403, 404, 409, 413, 415, 422, 429, 503)
 
 Key = Annotated[
     str,

@@ -88,6 +88,10 @@ _WRONG_VALUE = frozenset(
 """Codes of acts that refuse what they were given; every other refusal of an act is a conflict with a state."""
 
 
+_OWN_STATUS = {"quota_used": 429, "too_large": 413}
+"""Refusals for which HTTP has a status of its own."""
+
+
 class ValueRefused(Exception):
     """A value that fits its type and still cannot be taken."""
 
@@ -144,7 +148,7 @@ def problem_of(request: HttpRequest, refused: Any) -> HttpResponse:
     code = getattr(refused, "code", None)
     if isinstance(refused, _WRONG_DOCUMENT):
         name = code.replace("-", "_") if isinstance(code, str) else "document_refused"
-        return problem(422, name, _said(refused))
+        return problem(_OWN_STATUS.get(name, 422), name, _said(refused))
     if isinstance(code, str):
         return problem(422 if code in _WRONG_VALUE else 409, code, _said(refused))
     logger.error("%s %s failed", request.method, request.path, exc_info=refused)
