@@ -304,6 +304,8 @@ EXCEPTIONS: tuple[Allowed, ...] = (
     Allowed("document:docs/exam.md", "approval", _TOY),
     Allowed("document:docs/families/ics.*.md", "cleared", "a register of a toy controller"),
     Allowed("text:server/rest/door.py", "authorization", "the HTTP header of that name (RFC 9110)"),
+    Allowed("text:server/cases/vince.py", "authorization", "the HTTP header of that name (RFC 9110)"),
+    Allowed("text:server/report_cli.py", "authorization", "the HTTP header of that name (RFC 9110)"),
     Allowed("enum:server.accounts.marks.Mark.CLEAR", "clear", _TLP),
     Allowed("model:accounts.*.mark=TLP:CLEAR", "clear", _TLP),
     Allowed("text:server/accounts/marks.py", "clear", _TLP),

@@ -293,10 +293,8 @@ def _keep(channel: Channel, finder: Finder, made: Submission, digest: str, docum
         {
             "channel": channel.value,
             "identifiers": [made.identifier] if made.identifier else [],
-            "from": finder.title,
             "content_sha256": digest,
             "recipe_sha256": recipe,
-            "duplicate_of": str(first.id) if first else "",
         },
     )
     report = Report.objects.create(
