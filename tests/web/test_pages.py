@@ -13,14 +13,16 @@ from django.urls import reverse
 from pytest_django import Settings
 
 import proofhouse.server.web
+from proofhouse.attest import Signer
 from proofhouse.server.accounts.permissions import Role
+from proofhouse.server.cases.models import Case
 from proofhouse.server.engine.models import LedgerEntry
 from proofhouse.server.exams.models import Seal
 from proofhouse.server.house import House
 from proofhouse.server.reviews.models import Window
 from proofhouse.server.reviews.rules import InquiryState
-from proofhouse.server.web.pages import Cell, Page, Table, steps
-from server.makers import World, make_entry, make_person, make_world
+from proofhouse.server.web.pages import ROWS, Cell, Page, Table, steps
+from server.makers import World, make_case, make_entry, make_peer, make_person, make_world
 from server.test_access_matrix import ROUTES, at
 
 pytestmark = pytest.mark.django_db
@@ -172,3 +174,24 @@ def test_a_table_names_each_cell_for_phones() -> None:
     table = Table("t", ["Name", "State"], [[Cell("a"), Cell("b")]])
     assert table.labelled() == [[("Name", Cell("a")), ("State", Cell("b"))]]
     assert Page("t").pending == 0
+
+
+def test_a_long_list_has_pages_that_hold_every_row_once(world: World, client: Client) -> None:
+    peer = (
+        world.case.thread.peer
+        if world.case.thread
+        else make_peer("other", Signer.generate("letters", "other"))
+    )
+    for _ in range(2 * ROWS):
+        make_case(peer)
+    seen: list[str] = []
+    address, pages = "/cases/", 0
+    while address:
+        shown = client.get(address).content.decode()
+        seen += re.findall(r'href="/cases/([0-9a-f-]{36})/"', shown)
+        older = re.search(r'href="(\?cases=[^"]+)">Older: cases', shown)
+        address, pages = f"/cases/{older[1]}" if older else "", pages + 1
+    assert pages == 3
+    assert len(seen) == len(set(seen)) == Case.objects.count()
+    assert seen == sorted(seen, reverse=True)
+    assert client.get("/cases/?cases=nowhere").status_code == 404

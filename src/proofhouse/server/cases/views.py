@@ -12,7 +12,7 @@ from proofhouse.server.accounts.gate import NotFound, access, visible
 from proofhouse.server.cases.models import Case, Patch, Report, ValidationRun
 from proofhouse.server.cases.rules import CaseState
 from proofhouse.server.web.cells import at, digest, plain, receipt, state
-from proofhouse.server.web.pages import Cell, Page, Table, person_of, show, steps, timeline
+from proofhouse.server.web.pages import Cell, Page, Table, newest, person_of, show, steps, timeline
 
 _GOOD = frozenset({"reproduced", "published", "fix-proved"})
 
@@ -20,6 +20,7 @@ _GOOD = frozenset({"reproduced", "published", "fix-proved"})
 def cases(request: HttpRequest) -> HttpResponse:
     """All cases and reports of this house."""
     person = person_of(request)
+    found, older = newest(request, visible(person, Case), "cases")
     rows = [
         [
             Cell(case.title, reverse("cases:case", args=[case.id])),
@@ -28,8 +29,9 @@ def cases(request: HttpRequest) -> HttpResponse:
             state(case.embargo),
             at(case.opened_at),
         ]
-        for case in visible(person, Case)
+        for case in found
     ]
+    received, older_reports = newest(request, visible(person, Report), "reports")
     reports = [
         [
             plain(report.identifier),
@@ -37,12 +39,14 @@ def cases(request: HttpRequest) -> HttpResponse:
             state(report.state, good=_GOOD),
             at(report.received_at),
         ]
-        for report in visible(person, Report)
+        for report in received
     ]
     lead = "A case is one flaw that one fix mends. Execution decides: reports are merged by the kill matrix only."
-    tables = [Table("Cases", ["Title", "Identifiers", "State", "Embargo", "Opened"], rows)]
+    tables = [Table("Cases", ["Title", "Identifiers", "State", "Embargo", "Opened"], rows, older=older)]
     if reports:
-        tables.append(Table("Reports", ["Identifier", "Finder", "State", "Received"], reports))
+        tables.append(
+            Table("Reports", ["Identifier", "Finder", "State", "Received"], reports, older=older_reports)
+        )
     return show(request, Page("Cases", lead, tables=tables))
 
 

@@ -7,13 +7,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from proofhouse.server.accounts.gate import visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.engine.models import LedgerEntry, Letter
+
+M = TypeVar("M", bound=Model)
+
+ROWS = 50
+"""What a page shows of a long list."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +35,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A titled table; `empty` is what is said when there are no rows."""
+    """A titled table; `empty` is what is said when there are no rows, `older` where more rows are."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     empty: str = "Nothing yet."
+    older: str = ""
 
     def labelled(self) -> list[list[tuple[str, Cell]]]:
         """The rows with each cell beside its column's name, which a phone shows in front of it."""
@@ -90,6 +99,31 @@ def person_of(request: HttpRequest) -> Person:
     if not isinstance(request.user, Person):
         raise TypeError("a page behind sign-in was reached without a person")
     return request.user
+
+
+def newest(request: HttpRequest, rows: QuerySet[M], name: str) -> tuple[list[M], str]:
+    """As many rows as a page shows, newest first, and the address of the page with older ones.
+
+    Args:
+        request: Whose query says from where on, as the address of the page before gave it.
+        rows: Rows whose key grows with time.
+        name: Of the parameter in the query; each table of a page has its own.
+
+    Raises:
+        Http404: The query names no place.
+    """
+    rows = rows.order_by("-pk")
+    if before := request.GET.get(name):
+        try:
+            rows = rows.filter(pk__lt=before)
+        except (ValidationError, ValueError):
+            raise Http404 from None
+    found = list(rows[: ROWS + 1])
+    if len(found) <= ROWS:
+        return found, ""
+    query = request.GET.copy()
+    query[name] = str(found[ROWS - 1].pk)
+    return found[:ROWS], f"?{query.urlencode()}"
 
 
 def show(request: HttpRequest, page: Page) -> HttpResponse:
