@@ -177,11 +177,8 @@ def test_a_table_names_each_cell_for_phones() -> None:
 
 
 def test_a_long_list_has_pages_that_hold_every_row_once(world: World, client: Client) -> None:
-    peer = (
-        world.case.thread.peer
-        if world.case.thread
-        else make_peer("other", Signer.generate("letters", "other"))
-    )
+    assert world
+    peer = make_peer("other", Signer.generate("letters", "other"))
     for _ in range(2 * ROWS):
         make_case(peer)
     seen: list[str] = []
