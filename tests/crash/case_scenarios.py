@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from crash.scenarios import act, act_as, example, letter, of_act, of_letter, of_other, receive
+from crash.scenarios import act, act_as, example, letter, move_clock, of_act, of_letter, of_other, receive
 from crash.stage import Stage
 from proofhouse.agent.acknowledgement import Answer, Subject, acknowledge
 from proofhouse.attest import Signer, sha256_hex, sign_statement, statement
@@ -18,7 +18,7 @@ from proofhouse.letters import Enclosure
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.advisories.models import Advisory
 from proofhouse.server.cases import mail_services
-from proofhouse.server.cases.models import Case
+from proofhouse.server.cases.models import Case, ScanLease
 from proofhouse.server.engine.clock import now, wire
 from proofhouse.server.engine.keys import signer
 from proofhouse.server.engine.models import Thread
@@ -93,6 +93,55 @@ def _read_second(_: Stage) -> dict[str, Any]:
     }
     act_as(second, "cases.read_report", **read)
     return read
+
+
+LEASE = {
+    "product": "tally",
+    "method": "fuzzing",
+    "mandate": "owner",
+    "mandated_by": "Ada",
+    "mandated_on": "2026-11-01",
+    "mandate_terms": "All of it.",
+}
+
+
+def _time() -> dict[str, str]:
+    return {"starts_at": wire(now()), "ends_at": wire(now() + timedelta(days=1))}
+
+
+def leased() -> ScanLease:
+    """An operator's lease."""
+    return act("cases.take_lease", Role.OPERATOR, **LEASE, **_time())  # type: ignore[no-any-return]
+
+
+@of_act("cases.take_lease", Role.OPERATOR)
+def _take_lease(_: Stage) -> dict[str, Any]:
+    return LEASE | _time()
+
+
+@of_act("cases.end_lease", Role.OPERATOR)
+def _end_lease(_: Stage) -> dict[str, Any]:
+    return {"lease": str(leased().id)}
+
+
+@of_act("cases.ask_blind", Role.OPERATOR)
+def _ask(_: Stage) -> dict[str, Any]:
+    return {"lease": str(leased().id), "fingerprint": "a" * 64}
+
+
+@of_act("cases.state_rules", Role.COORDINATOR)
+def _state_rules(_: Stage) -> dict[str, Any]:
+    return {
+        "product": "tally",
+        "owner": "The project",
+        "methods": ["fuzzing"],
+        "security_model": "It reads files.",
+    }
+
+
+@of_other("deadline cases.lease", move_clock)
+def _lease_end(_: Stage) -> Any:
+    return leased().ends_at + timedelta(minutes=1)
 
 
 def mailed(_: Stage) -> None:

@@ -13,7 +13,7 @@ import os
 import shutil
 from typing import Any
 
-from crash.case_scenarios import EXAMPLES, FACTS, IDENTIFIERS, PRODUCT, mailed, report
+from crash.case_scenarios import EXAMPLES, FACTS, IDENTIFIERS, PRODUCT, b64, mailed, report
 from crash.own_scenarios import recorded
 from crash.scenarios import act, example, letter, of_act, of_other, receive
 from crash.stage import Stage
@@ -74,11 +74,16 @@ def _proofs(stage: Stage) -> dict[str, Any]:
     """The proofs of two reports, as a recipe of the house."""
     for identifier in IDENTIFIERS:
         receive(report(stage, identifier))
+    _recipe()
+    return {"recipe": "example", "title": FACTS["title"], "product": PRODUCT["name"]}
+
+
+def _recipe() -> None:
+    """A recipe of the house."""
     place = this_house().recipes / "example"
     shutil.copytree(EXAMPLES / "recipes" / "example", place / "recipes" / "example")
     shutil.copytree(EXAMPLES / "examples" / "tally", place / "examples" / "tally")
     shutil.copy(EXAMPLES / "recipes" / "example.toml", place / "recipes" / "example.toml")
-    return {"recipe": "example", "title": FACTS["title"], "product": PRODUCT["name"]}
 
 
 @of_other("job cases.read_mail", work, counts=True, whole=False)
@@ -90,6 +95,35 @@ def _mail(stage: Stage) -> None:
 @of_act("cases.validate", Role.COORDINATOR)
 def _validate(stage: Stage) -> dict[str, Any]:
     return _proofs(stage)
+
+
+def benched(stage: Stage) -> None:
+    """A bench for a product, and an operator whom it trusts."""
+    os.environ["PROOFHOUSE_CACHE"] = str(stage.directory / "builds")
+    _recipe()
+    trusted = [f"{Role.OPERATOR}@office.example"]
+    act("cases.set_bench", Role.COORDINATOR, product="tally", recipe="example", trusted=trusted)
+
+
+@of_act("cases.set_bench", Role.COORDINATOR)
+def _set_bench(_: Stage) -> dict[str, Any]:
+    _recipe()
+    return {"product": "tally", "recipe": "example", "trusted": []}
+
+
+@of_other("job cases.prove", work, counts=True, whole=False)
+def _prove(stage: Stage) -> None:
+    benched(stage)
+    proof = (EXAMPLES / "recipes" / "example" / "long-value.rec").read_bytes()
+    act(
+        "cases.submit_report",
+        Role.OPERATOR,
+        title="A length is believed",
+        product="tally",
+        description="It reads past the end.",
+        claimed_crash="heap-buffer-overflow",
+        files=[{"name": "long.rec", "content": b64(proof)}],
+    )
 
 
 @of_other("job cases.validate", work, counts=True, whole=False)

@@ -50,7 +50,7 @@ FEW = (
 )
 """What touches most: crashed at a few places with every change. `make test-all` crashes everything everywhere."""
 
-HEAVY = {"job cases.validate": 6}
+HEAVY = {"job cases.validate": 6, "job cases.prove": 6}
 """What compiles and runs programs each time that it is begun, and at how many places, by chance, it is killed."""
 
 SAMPLE = 2

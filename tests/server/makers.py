@@ -31,13 +31,19 @@ from proofhouse.server.accounts.models import (
 )
 from proofhouse.server.accounts.permissions import ROLE_PERMISSIONS, Permission, Role
 from proofhouse.server.advisories.models import Advisory
+from proofhouse.server.cases.lease_rules import Mandate, Method
 from proofhouse.server.cases.models import (
     Attachment,
+    Bench,
+    BlindCheck,
     Case,
+    KnownPrint,
     Patch,
+    ProductRules,
     Reading,
     Refusal,
     Report,
+    ScanLease,
     ValidationRun,
 )
 from proofhouse.server.cases.rules import Channel, ReportState, Standard
@@ -315,6 +321,45 @@ def make_attachment(report: Report) -> Attachment:
     )
 
 
+def make_lease(report: Report) -> ScanLease:
+    """A scan lease with a question, a product with rules and a bench, and what is known of a report."""
+    KnownPrint.objects.create(print="7" * 64, report=report)
+    ProductRules.objects.create(
+        product="libexample",
+        product_key="libexample",
+        owner="The project",
+        entry=make_entry("rules.state", "rules:1"),
+        stated_at=now(),
+    )
+    Bench.objects.create(
+        product="libexample",
+        product_key="libexample",
+        recipe="example",
+        recipe_sha256="9" * 64,
+        entry=make_entry("bench.set", "bench:1"),
+        set_at=now(),
+    )
+    identity = uuid4()
+    lease = ScanLease.objects.create(
+        id=identity,
+        holder=make_person(),
+        product="libexample",
+        product_key="libexample",
+        method=Method.FUZZING,
+        mandate=Mandate.RESEARCH,
+        mandated_by="Ada",
+        mandated_on=now().date(),
+        mandate_terms="All of it.",
+        starts_at=now(),
+        ends_at=now() + timedelta(days=1),
+        lease_sha256="a" * 64,
+        entry=make_entry("lease.take", f"lease:{identity}"),
+        taken_at=now(),
+    )
+    BlindCheck.objects.create(lease=lease, print="7" * 64, known=1, asked_at=now())
+    return lease
+
+
 def make_file(case: str, mark: Mark, part_of: str | None = None) -> CaseFile:
     """The file of a case, by the case's name in the ledger."""
     return CaseFile.objects.create(key=case, mark=mark, part_of_id=part_of)
@@ -402,6 +447,7 @@ class World:
     inquiry: Inquiry
     case: Case
     attachment: Attachment
+    lease: ScanLease
     advisory: Advisory
     notification: Notification
     release: Release
@@ -610,6 +656,7 @@ def make_world() -> World:
         inquiry,
         case,
         make_attachment(case.reports.get()),
+        make_lease(case.reports.get()),
         advisory,
         notification,
         release,

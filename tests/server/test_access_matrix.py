@@ -52,6 +52,7 @@ _FORM = frozenset({"GET", "HEAD", "POST"})
 _HOSTED: frozenset[Role] = frozenset()
 """No role of this house opens the desk of an organisation without one; tests/server/test_hosted_desk.py walks it."""
 _STEWARD = frozenset({Role.STEWARD})
+_SCANNERS = frozenset({Role.COORDINATOR, Role.DEVELOPER, Role.MAINTAINER, Role.OPERATOR, Role.REVIEWER})
 _KEEPERS = frozenset({Role.INSPECTOR, Role.STEWARD})
 _OWN = frozenset({Role.COMPLIANCE, Role.DEVELOPER, Role.OPERATOR})
 
@@ -125,6 +126,12 @@ ROUTES: dict[str, Route] = {
     "cases/reports/<uuid:report>/files/<int:file>/": Route(
         "/cases/reports/{attachment.report_id}/files/{attachment.id}/", readers=frozenset({Role.COORDINATOR})
     ),
+    "cases/leases/": Route("/cases/leases/"),
+    "cases/leases/take/": Route("/cases/leases/take/", readers=_SCANNERS),
+    "cases/leases/rules/": Route(
+        "/cases/leases/rules/", readers=frozenset({Role.COORDINATOR, Role.MAINTAINER})
+    ),
+    "cases/leases/<uuid:lease>/": Route("/cases/leases/{lease.id}/", readers=frozenset({Role.COORDINATOR})),
     "report/": Route("/report/", public="anybody may report a flaw", methods=_FORM),
     "report/<uuid:report>/<str:slip>/": Route(
         "/report/{attachment.report_id}/nothing/",

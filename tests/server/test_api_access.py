@@ -34,6 +34,7 @@ EVERYBODY = frozenset(Role)
 NOBODY: frozenset[Role] = frozenset()
 COORDINATORS = frozenset({Role.COORDINATOR})
 CASES = frozenset({Role.COORDINATOR, Role.MAINTAINER})
+SCANNERS = frozenset({Role.COORDINATOR, Role.DEVELOPER, Role.MAINTAINER, Role.OPERATOR, Role.REVIEWER})
 REVIEW = frozenset({Role.AUTHORITY, Role.DEVELOPER, Role.REVIEWER})
 OFFICE = frozenset({Role.AUTHORITY, Role.REVIEWER})
 OWN = frozenset({Role.COMPLIANCE, Role.DEVELOPER, Role.OPERATOR})
@@ -96,6 +97,9 @@ READS: dict[str, Read] = {
     "incidents/{incident}": Read("incidents/{own.incident.id}", OWN),
     "inquiries": Read("inquiries", REVIEW | {Role.COMPLIANCE}),
     "inquiries/{inquiry}": Read("inquiries/{inquiry.id}", REVIEW | {Role.COMPLIANCE}),
+    "leases": Read("leases", COORDINATORS),
+    "leases/{lease}": Read("leases/{lease.id}", COORDINATORS),
+    "leases/{lease}/company": Read("leases/{lease.id}/company", COORDINATORS),
     "ledger-entries": Read("ledger-entries"),
     "ledger-entries/{entry}": Read("ledger-entries/{entry}"),
     "letters": Read("letters"),
@@ -108,6 +112,7 @@ READS: dict[str, Read] = {
     "patches": Read("patches", CASES),
     "peers": Read("peers"),
     "readings": Read("readings", COORDINATORS),
+    "product-rules": Read("product-rules", SCANNERS),
     "register": Read("register"),
     "releases": Read("releases", COORDINATORS),
     "releases/{release}": Read("releases/{release.id}", COORDINATORS),
@@ -209,6 +214,23 @@ ACTS_ASKED: dict[str, Act] = {
     ),
     "jobs/{job}/cancellation": Act("jobs/{job.id}/cancellation", frozenset({Role.STEWARD})),
     "jobs/{job}/requeue": Act("jobs/{job.id}/requeue", frozenset({Role.STEWARD})),
+    "leases": Act(
+        "leases",
+        SCANNERS,
+        {
+            "product": "libexample", "method": "fuzzing", "mandate": "owner", "starts_at": "2027-01-05T15:00:00Z",
+            "ends_at": "2027-01-06T15:00:00Z", "mandated_by": "Ada", "mandated_on": "2027-01-01",
+            "mandate_terms": "All of it.",
+        },
+    ),
+    "leases/{lease}/end": Act("leases/{lease.id}/end", SCANNERS),
+    "leases/{lease}/questions": Act("leases/{lease.id}/questions", SCANNERS, {"fingerprint": SHA}),
+    "benches": Act("benches", COORDINATORS, {"product": "libexample", "recipe": "example", "trusted": []}),
+    "product-rules": Act(
+        "product-rules",
+        frozenset({Role.COORDINATOR, Role.MAINTAINER}),
+        {"product": "libexample", "owner": "The project", "methods": ["fuzzing"], "security_model": ""},
+    ),
     "letters/{letter}/abandonment": Act(
         "letters/" + "8" * 64 + "/abandonment", frozenset({Role.STEWARD}), {"reason": "They closed."}
     ),

@@ -23,6 +23,7 @@ EVERYBODY = frozenset(Role)
 REVIEW = frozenset({Role.AUTHORITY, Role.DEVELOPER, Role.REVIEWER})
 OFFICE = frozenset({Role.AUTHORITY, Role.REVIEWER})
 NOBODY: frozenset[Role] = frozenset()
+SCANNERS = frozenset({Role.COORDINATOR, Role.DEVELOPER, Role.MAINTAINER, Role.OPERATOR, Role.REVIEWER})
 STEWARD = frozenset({Role.STEWARD})
 KEEPERS = frozenset({Role.INSPECTOR, Role.STEWARD})
 OWN = frozenset({Role.COMPLIANCE, Role.DEVELOPER, Role.OPERATOR})
@@ -40,11 +41,16 @@ READERS: dict[str, frozenset[Role]] = {
     "accounts.Recusal": KEEPERS,
     "advisories.Advisory": frozenset({Role.COORDINATOR}),
     "cases.Attachment": frozenset({Role.COORDINATOR}),
+    "cases.Bench": frozenset({Role.COORDINATOR}),
+    "cases.BlindCheck": frozenset({Role.COORDINATOR}),
     "cases.Case": frozenset({Role.COORDINATOR, Role.MAINTAINER}),
+    "cases.KnownPrint": NOBODY,
     "cases.Patch": frozenset({Role.COORDINATOR, Role.MAINTAINER}),
+    "cases.ProductRules": SCANNERS,
     "cases.Reading": frozenset({Role.COORDINATOR}),
     "cases.Refusal": frozenset({Role.COORDINATOR}),
     "cases.Report": frozenset({Role.COORDINATOR}),
+    "cases.ScanLease": frozenset({Role.COORDINATOR}),
     "cases.ValidationRun": frozenset({Role.COORDINATOR}),
     "engine.Deadline": EVERYBODY,
     "engine.DoneAct": NOBODY,

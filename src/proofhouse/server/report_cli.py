@@ -168,6 +168,19 @@ def status(slip: str, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("flaw_class", metavar="CLASS")
+@click.argument("place")
+def fingerprint(flaw_class: str, place: str) -> None:
+    """Print the fingerprint by which the holder of a scan lease asks whether a flaw is known.
+
+    CLASS is what a sanitizer says or a CWE, PLACE a function or a file. Nothing is sent.
+    """
+    from proofhouse.server.cases.prints import fingerprint as made
+
+    click.echo(made(flaw_class, place))
+
+
+@cli.command()
 @click.argument("house", type=click.Path(path_type=Path))
 @click.option("--as", "actor", required=True, help="E-mail of a coordinator.")
 def mail(house: Path, actor: str) -> None:

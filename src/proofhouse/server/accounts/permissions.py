@@ -26,8 +26,10 @@ class Permission(StrEnum):
     AUTHORITY_DETERMINATION_MAKE = "authority:determination:make"
     CASES_CASE_ANSWER = "cases:case:answer"
     CASES_CASE_COORDINATE = "cases:case:coordinate"
+    CASES_LEASE_TAKE = "cases:lease:take"
     CASES_REPORT_SEND = "cases:report:send"
     CASES_REPORT_SUBMIT = "cases:report:submit"
+    CASES_RULES_STATE = "cases:rules:state"
     EXAMS_STATEMENT_ACCEPT = "exams:statement:accept"
     HOUSE_CHECKPOINT_TELL = "house:checkpoint:tell"
     HOUSE_JOB_CANCEL = "house:job:cancel"
@@ -132,6 +134,8 @@ _OF_DESKS: dict[Role, frozenset[Permission]] = {
         {
             Permission.ADVISORIES_ADVISORY_PUBLISH,
             Permission.CASES_CASE_COORDINATE,
+            Permission.CASES_LEASE_TAKE,
+            Permission.CASES_RULES_STATE,
             Permission.MEMBERS_SBOM_MATCH,
             Permission.OVERSIGHT_EXPORT_MAKE,
             Permission.RELEASES_PATCH_DIRECT,
@@ -139,6 +143,7 @@ _OF_DESKS: dict[Role, frozenset[Permission]] = {
     ),
     Role.DEVELOPER: frozenset(
         {
+            Permission.CASES_LEASE_TAKE,
             Permission.CASES_REPORT_SEND,
             Permission.REVIEWS_AGREEMENT_ANSWER,
             Permission.REVIEWS_INQUIRY_SEND,
@@ -146,9 +151,17 @@ _OF_DESKS: dict[Role, frozenset[Permission]] = {
     )
     | _OWN_OBLIGATIONS,
     Role.INSPECTOR: frozenset({Permission.OVERSIGHT_EXPORT_ASK}),
-    Role.MAINTAINER: frozenset({Permission.CASES_CASE_ANSWER, Permission.RELEASES_PATCH_SIGN}),
+    Role.MAINTAINER: frozenset(
+        {
+            Permission.CASES_CASE_ANSWER,
+            Permission.CASES_LEASE_TAKE,
+            Permission.CASES_RULES_STATE,
+            Permission.RELEASES_PATCH_SIGN,
+        }
+    ),
     Role.OPERATOR: frozenset(
         {
+            Permission.CASES_LEASE_TAKE,
             Permission.CASES_REPORT_SEND,
             Permission.MEMBERS_SBOM_SEND,
             Permission.RELEASES_AGENT_ENROL,
@@ -158,6 +171,7 @@ _OF_DESKS: dict[Role, frozenset[Permission]] = {
     Role.REVIEWER: _OF_CASES
     | frozenset(
         {
+            Permission.CASES_LEASE_TAKE,
             Permission.EXAMS_STATEMENT_ACCEPT,
             Permission.OVERSIGHT_EXPORT_MAKE,
             Permission.REVIEWS_AGREEMENT_PROPOSE,

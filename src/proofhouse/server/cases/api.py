@@ -4,15 +4,32 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.http import HttpResponse
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from proofhouse.server.cases import intake_services, reading_services, services
-from proofhouse.server.cases.models import Attachment, Case, Patch, Reading, Report, ValidationRun
+from proofhouse.server.cases import (
+    intake_services,
+    lease_services,
+    prove_services,
+    queries,
+    reading_services,
+    services,
+)
+from proofhouse.server.cases.lease_rules import LeaseState, Mandate, Method
+from proofhouse.server.cases.models import (
+    Attachment,
+    Case,
+    Patch,
+    ProductRules,
+    Reading,
+    Report,
+    ScanLease,
+    ValidationRun,
+)
 from proofhouse.server.cases.rules import (
     CaseState,
     Channel,
@@ -26,6 +43,8 @@ from proofhouse.server.cases.submission import FILES_MOST
 from proofhouse.server.rest import Body, Desk, Row
 from proofhouse.server.rest.bodies import (
     Base64,
+    Day,
+    Digest,
     FileName,
     Identifier,
     Instant,
@@ -225,6 +244,86 @@ class NewReading(Body):
     grounds: Prose
 
 
+class LeaseRow(Row):
+    """What somebody means to scan."""
+
+    id: UUID
+    product: str
+    subsystem: str
+    commit_from: str
+    commit_to: str
+    method: Method
+    mandate: Mandate
+    mandated_by: str
+    mandated_on: date
+    mandate_terms: str
+    starts_at: datetime
+    ends_at: datetime
+    state: LeaseState
+    taken_at: datetime
+    in_force: bool
+
+
+class RulesRow(Row):
+    """What the owner of a product asks."""
+
+    id: UUID
+    product: str
+    owner: str
+    methods: list[str]
+    longest_days: int | None
+    security_model: str
+    stated_at: datetime
+    in_force: bool
+
+
+class Company(BaseModel):
+    """How many others may look at the same."""
+
+    others: int
+    before_you: int
+
+
+class NewLease(Body):
+    """What you mean to scan, and who allowed it."""
+
+    product: Line
+    subsystem: Annotated[str, Field(max_length=200)] = ""
+    commit_from: Annotated[str, Field(max_length=80)] = ""
+    commit_to: Annotated[str, Field(max_length=80)] = ""
+    method: Annotated[Method, Field(strict=False)]
+    mandate: Annotated[Mandate, Field(strict=False)]
+    starts_at: Instant
+    ends_at: Instant
+    mandated_by: Line
+    mandated_on: Day
+    mandate_terms: Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class NewRules(Body):
+    """What the owner of a product asks of whoever scans it."""
+
+    product: Line
+    owner: Line
+    methods: list[Annotated[Method, Field(strict=False)]]
+    security_model: Annotated[str, Field(max_length=4000)]
+    longest_days: Annotated[int, Field(ge=1, le=30)] | None = None
+
+
+class Asked(Body):
+    """The fingerprint of a flaw (docs/spec/blind-check.md)."""
+
+    fingerprint: Digest
+
+
+class NewBench(Body):
+    """The recipe on which reports about a product are run, and whose."""
+
+    product: Line
+    recipe: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$")]
+    trusted: Annotated[list[Line], Field(max_length=1000)]
+
+
 class NewValidation(Body):
     """A signed statement of what running the proofs showed."""
 
@@ -259,6 +358,16 @@ desk.rows("validation-runs", ValidationRun, RunRow, by=("report",), **in_force()
 desk.rows("patches", Patch, PatchRow, by=("case",))
 
 desk.act("reports", services.send_report, NewReport)
+desk.rows("leases", ScanLease, LeaseRow, by=("state",), **in_force())
+desk.row("leases/{uuid:lease}", ScanLease, LeaseRow, **in_force())
+desk.answer("leases/{uuid:lease}/company", queries.company, Company)
+desk.rows("product-rules", ProductRules, RulesRow, **in_force())
+
+desk.act("leases", lease_services.take_lease, NewLease)
+desk.act("leases/{uuid:lease}/end", lease_services.end_lease)
+desk.act("leases/{uuid:lease}/questions", lease_services.ask_blind, Asked)
+desk.act("product-rules", lease_services.state_rules, NewRules)
+desk.act("benches", prove_services.set_bench, NewBench)
 desk.act(SUBMISSIONS, intake_services.submit_report, NewSubmission)
 desk.act(f"{SUBMISSIONS}/documents", intake_services.submit_document, NewDocument)
 desk.act("reports/{uuid:report}/readings", reading_services.read_report, NewReading)

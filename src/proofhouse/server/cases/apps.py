@@ -17,7 +17,9 @@ class CasesConfig(AppConfig):
         for module in (
             "services",
             "intake_services",
+            "lease_services",
             "mail_services",
+            "prove_services",
             "reading_services",
             "queries",
             "tasks",

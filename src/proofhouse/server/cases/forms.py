@@ -15,24 +15,28 @@ _TEXT = {"class": "usa-input"}
 _SELECT = {"class": "usa-select"}
 
 
-def _line(label: str, *, required: bool = True, length: int = 200, hint: str = "") -> forms.CharField:
+def line(label: str, *, required: bool = True, length: int = 200, hint: str = "") -> forms.CharField:
+    """A field for one line."""
     return forms.CharField(
         label=label, required=required, max_length=length, help_text=hint, widget=forms.TextInput(attrs=_TEXT)
     )
 
 
-def _prose(label: str, hint: str = "") -> forms.CharField:
+def prose(label: str, hint: str = "", *, required: bool = True, length: int = 4000) -> forms.CharField:
+    """A field for words of several lines."""
     return forms.CharField(
         label=label,
-        max_length=4000,
+        required=required,
+        max_length=length,
         help_text=hint,
         widget=forms.Textarea(attrs={"class": "usa-textarea", "rows": 6}),
     )
 
 
-def _choice(
+def choice(
     label: str, choices: list[tuple[str, str]], *, required: bool = True, hint: str = ""
 ) -> forms.ChoiceField:
+    """A field for one of several."""
     return forms.ChoiceField(
         label=label,
         choices=choices,
@@ -63,20 +67,20 @@ class FilesField(forms.FileField):
 class ReportForm(forms.Form):
     """One vulnerability."""
 
-    title = _line("Title", hint="One line, for instance: Use after free when a rule reports.")
-    product = _line("Product")
-    version = _line("Version", required=False, length=100)
-    identifier = _line(
+    title = line("Title", hint="One line, for instance: Use after free when a rule reports.")
+    product = line("Product")
+    version = line("Version", required=False, length=100)
+    identifier = line(
         "Name of the flaw, if it has one", required=False, length=40, hint="For instance CVE-2026-0001."
     )
-    description = _prose("What happens, and how somebody else sees it")
+    description = prose("What happens, and how somebody else sees it")
     proof = FilesField(
         label="Proof",
         required=False,
         help_text="Files that show it. A report with a proof that runs is looked at first.",
         widget=_Files(attrs={"class": "usa-file-input"}),
     )
-    claimed_crash = _line(
+    claimed_crash = line(
         "What the sanitizer says when the proof runs",
         required=False,
         length=64,
@@ -87,7 +91,7 @@ class ReportForm(forms.Form):
         required=False,
         widget=forms.ClearableFileInput(attrs={"class": "usa-file-input"}),
     )
-    means = _choice(
+    means = choice(
         "Found by",
         [
             (Means.PERSON, "A person"),
@@ -97,9 +101,9 @@ class ReportForm(forms.Form):
             (Means.OTHER, "Something else"),
         ],
     )
-    tool = _line("Tool", required=False)
-    model = _line("AI model", required=False, hint="If an AI system took part.")
-    prompt_class = _choice(
+    tool = line("Tool", required=False)
+    model = line("AI model", required=False, hint="If an AI system took part.")
+    prompt_class = choice(
         "What the AI system was asked to do",
         [
             (PromptClass.NONE, "No AI system took part"),
@@ -143,7 +147,7 @@ class ReportForm(forms.Form):
 class ReadingForm(forms.Form):
     """What somebody found on reading a report."""
 
-    finding = _choice(
+    finding = choice(
         "What it shows",
         [
             (ReportState.READ_REAL, "The flaw is real"),
@@ -151,7 +155,7 @@ class ReadingForm(forms.Form):
             (ReportState.OUT_OF_MODEL, "It is real, and outside of what the product promises"),
         ],
     )
-    standard = _choice(
+    standard = choice(
         "On what that stands",
         [
             (Standard.SOURCE_READ, "I read the source: I name the lines and the input that reaches them"),
@@ -161,4 +165,4 @@ class ReadingForm(forms.Form):
             (Standard.CONTRADICTED, "Something shows that it cannot be so"),
         ],
     )
-    grounds = _prose("What you saw", "The second reader looks at the same.")
+    grounds = prose("What you saw", "The second reader looks at the same.")

@@ -27,7 +27,9 @@ from proofhouse.server.accounts.casefiles import keep_mark
 from proofhouse.server.accounts.models import Organisation, Person
 from proofhouse.server.accounts.permissions import Permission
 from proofhouse.server.cases import quota
+from proofhouse.server.cases.lease_services import keep_prints
 from proofhouse.server.cases.models import Attachment, Refusal, Report
+from proofhouse.server.cases.prove_services import run_if_benched
 from proofhouse.server.cases.rules import Channel, ReportState
 from proofhouse.server.cases.submission import (
     Submission,
@@ -329,7 +331,15 @@ def _keep(channel: Channel, finder: Finder, made: Submission, digest: str, docum
         )
         for file, sha256 in stored
     )
+    _place(report)
     return report
+
+
+def _place(report: Report) -> None:
+    """Let a report be known by its fingerprints, and run where its product has a bench."""
+    keep_prints(report, [report.claimed_crash, report.weakness])
+    if report.state == ReportState.QUEUED:
+        run_if_benched(report)
 
 
 def _first(content_sha256: str, product: str, proof_sha256: str, identifier: str) -> Report | None:
@@ -368,7 +378,7 @@ def receive_report(letter: Received) -> None:
         },
     )
     keep_mark(case, body["tlp"])
-    Report.objects.create(
+    report = Report.objects.create(
         id=body["report"],
         thread=letter.thread,
         finder=letter.thread.peer.title,
@@ -389,3 +399,14 @@ def receive_report(letter: Received) -> None:
         entry=entry,
         received_at=now(),
     )
+    Attachment.objects.bulk_create(
+        Attachment(
+            report=report,
+            name=name,
+            sha256=letter.digests[name],
+            length_bytes=len(content),
+            recipe=name == body.get("recipe"),
+        )
+        for name, content in letter.enclosures.items()
+    )
+    _place(report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from proofhouse.server.cases.lease_rules import LeaseState, Mandate, Method
 from proofhouse.server.cases.rules import CaseState, Channel, EmbargoState, ReportState, Standard
 from proofhouse.server.engine.ids import uuid7
 from proofhouse.server.engine.models import LedgerEntry, Peer, Thread
@@ -168,3 +169,95 @@ class Patch(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["case", "sha256"], name="one_patch_per_digest_in_a_case")
         ]
+
+
+class ScanLease(models.Model):
+    """What somebody means to scan, on whose word, and until when. Others learn that there is one, never whose."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    holder = models.ForeignKey("accounts.Person", on_delete=models.PROTECT, related_name="+")
+    product = models.CharField(max_length=200)
+    product_key = models.CharField(max_length=200)
+    commit_from = models.CharField(max_length=80, blank=True)
+    commit_to = models.CharField(max_length=80, blank=True)
+    subsystem = models.CharField(max_length=200, blank=True)
+    method = models.CharField(max_length=16, choices=[(each.value, each.value) for each in Method])
+    mandate = models.CharField(max_length=12, choices=[(each.value, each.value) for each in Mandate])
+    mandated_by = models.CharField(max_length=200)
+    mandated_on = models.DateField()
+    mandate_terms = models.TextField(max_length=2000)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    state = models.CharField(
+        max_length=8, choices=[(each.value, each.value) for each in LeaseState], default=LeaseState.ACTIVE
+    )
+    ended_at = models.DateTimeField(null=True)
+    lease_sha256 = models.CharField(max_length=64)
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="+")
+    taken_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["taken_at"]
+        verbose_name = "scan lease"
+        indexes = [models.Index(fields=["product_key", "state"])]
+
+
+class ProductRules(models.Model):
+    """What the owner of a product asks of whoever scans it; the newest statement counts."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    product = models.CharField(max_length=200)
+    product_key = models.CharField(max_length=200)
+    owner = models.CharField(max_length=200)
+    methods = models.JSONField(default=list)
+    longest_days = models.PositiveSmallIntegerField(null=True)
+    security_model = models.TextField(max_length=4000, blank=True)
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="+")
+    stated_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["stated_at"]
+        verbose_name = "rules of a product"
+        verbose_name_plural = "rules of products"
+        indexes = [models.Index(fields=["product_key", "stated_at"])]
+
+
+class KnownPrint(models.Model):
+    """A fingerprint by which a report is known, under the house's key."""
+
+    print = models.CharField(max_length=64)
+    report = models.ForeignKey(Report, on_delete=models.CASCADE, related_name="prints")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["print", "report"], name="one_print_a_report")]
+
+
+class BlindCheck(models.Model):
+    """One question whether a flaw is known, and its answer."""
+
+    lease = models.ForeignKey(ScanLease, on_delete=models.PROTECT, related_name="questions")
+    print = models.CharField(max_length=64)
+    known = models.PositiveSmallIntegerField()
+    asked_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["lease", "asked_at"])]
+
+
+class Bench(models.Model):
+    """The recipe on which the reports of some finders about a product are run as they come; the newest counts."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    product = models.CharField(max_length=200)
+    product_key = models.CharField(max_length=200)
+    recipe = models.CharField(max_length=81)
+    recipe_sha256 = models.CharField(max_length=64)
+    trusted = models.JSONField(default=list)
+    entry = models.OneToOneField(LedgerEntry, on_delete=models.PROTECT, related_name="+")
+    set_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["set_at"]
+        verbose_name_plural = "benches"
+        indexes = [models.Index(fields=["product_key", "set_at"])]

@@ -5,13 +5,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 from django.urls import reverse
 
-from proofhouse.server.accounts.gate import access, readable_by, visible
+from proofhouse.server.accounts.gate import access, readable_by, rule, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
-from proofhouse.server.cases.models import Attachment, Case, Patch, Reading, Refusal, Report, ValidationRun
+from proofhouse.server.cases import lease_services
+from proofhouse.server.cases.models import (
+    Attachment,
+    Bench,
+    BlindCheck,
+    Case,
+    Patch,
+    ProductRules,
+    Reading,
+    Refusal,
+    Report,
+    ScanLease,
+    ValidationRun,
+)
 from proofhouse.server.engine.acts import question
 from proofhouse.server.engine.search import Searchable, searchable
 
@@ -22,6 +35,22 @@ readable_by(Reading, Role.COORDINATOR)
 readable_by(Refusal, Role.COORDINATOR)
 readable_by(Report, Role.COORDINATOR)
 readable_by(ValidationRun, Role.COORDINATOR)
+readable_by(Bench, Role.COORDINATOR)
+readable_by(BlindCheck, Role.COORDINATOR)
+readable_by(ProductRules, Role.COORDINATOR, Role.DEVELOPER, Role.MAINTAINER, Role.OPERATOR, Role.REVIEWER)
+readable_by(ScanLease, Role.COORDINATOR)
+
+
+@rule(ScanLease)
+def holder_of_the_lease(person: Person) -> Q | None:
+    """Whoever took a lease sees it; nobody else but a coordinator does."""
+    return Q(holder=person)
+
+
+@rule(BlindCheck)
+def who_asked(person: Person) -> Q | None:
+    """Whoever asked sees what was asked."""
+    return Q(lease__holder=person)
 
 
 searchable(
@@ -80,3 +109,10 @@ def intake(*, actor: Person) -> dict[str, dict[str, int]]:
     states = visible(actor, Report).order_by().values_list("state").annotate(count=Count("id"))
     refused = visible(actor, Refusal).order_by().values_list("code").annotate(total=Sum("count"))
     return {"reports": dict(states), "refused": dict(refused)}
+
+
+@question
+def company(*, actor: Person, lease: str) -> dict[str, int]:
+    """How many others may look at the same as a lease, and how many of them come first."""
+    others, first = lease_services.company(access(actor, ScanLease, id=lease))
+    return {"others": others, "before_you": first}

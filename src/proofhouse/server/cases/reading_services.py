@@ -9,6 +9,7 @@ from __future__ import annotations
 from proofhouse.server.accounts.gate import access
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission
+from proofhouse.server.cases.lease_services import forget_prints
 from proofhouse.server.cases.models import Reading, Report
 from proofhouse.server.cases.rules import READABLE, ReportState, Standard, agreed, step_report
 from proofhouse.server.cases.submission import SubmissionRefused
@@ -61,4 +62,6 @@ def read_report(*, actor: Person, report: str, finding: str, standard: str, grou
     if settled is not None:
         row.state = step_report(ReportState(row.state), settled)
         row.save(update_fields=["state"])
+        if settled is ReportState.READ_UNFOUNDED:
+            forget_prints(row)
     return row

@@ -13,16 +13,15 @@ from proofhouse.server.accounts.casefiles import join_case, keep_mark, mark_of
 from proofhouse.server.accounts.gate import access, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission
-from proofhouse.server.cases.evidence import Evidence, ProvedProof, read_evidence
-from proofhouse.server.cases.models import Case, Patch, Report, ValidationRun
+from proofhouse.server.cases.evidence import Evidence, read_evidence
+from proofhouse.server.cases.models import Case, Patch, Report
+from proofhouse.server.cases.prove_services import keep_run
 from proofhouse.server.cases.rules import (
     PROVABLE,
     CaseState,
     EmbargoState,
-    ReportState,
     step_case,
     step_embargo,
-    step_report,
 )
 from proofhouse.server.cases.tasks import validate_recipe
 from proofhouse.server.engine.acts import ActError, act
@@ -31,7 +30,7 @@ from proofhouse.server.engine.clock import now, wire
 from proofhouse.server.engine.ids import uuid7
 from proofhouse.server.engine.jobs.port import enqueue
 from proofhouse.server.engine.keys import public_keys
-from proofhouse.server.engine.models import Job, LedgerEntry
+from proofhouse.server.engine.models import Job
 from proofhouse.server.engine.post import Enclosure, Received, on_letter, send, start_thread
 from proofhouse.server.engine.record import record
 from proofhouse.server.house import this_house
@@ -177,30 +176,13 @@ def accept_validation(*, actor: Person, title: str, product: str, envelope: str)
         },
     )
     for name, proof in proved.items():
-        _keep_run(waiting[name], proof, digest, evidence.real, entry)
+        keep_run(waiting[name], proof, digest, evidence.real, entry)
     group = next((found for found in evidence.groups if set(found) <= set(proved)), None)
     if group is None:
         raise ActError("the kill matrix joins none of the reports that wait here", "nothing_to_merge")
     case = _open_case(actor, title, product, [waiting[name] for name in group], evidence, digest)
     join_case(entry.case, case.entry.case)
     return case
-
-
-def _keep_run(report: Report, proof: ProvedProof, digest: str, real: bool, entry: LedgerEntry) -> None:
-    report.state = step_report(ReportState(report.state), proof.verdict)
-    report.save(update_fields=["state"])
-    ValidationRun.objects.create(
-        report=report,
-        statement_sha256=digest,
-        verdict=proof.verdict,
-        crash_class=proof.crash_class,
-        frame=proof.frame,
-        runs=proof.runs,
-        crashes=proof.crashes,
-        real=real,
-        entry=entry,
-        run_at=now(),
-    )
 
 
 def _open_case(

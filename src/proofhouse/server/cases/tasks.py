@@ -41,22 +41,13 @@ def validate_recipe(*, recipe: str, recipe_sha256: str, title: str, product: str
     file = house.recipe(recipe)
     if not file.is_file() or sha256_hex(file.read_bytes()) != recipe_sha256:
         raise JobFailed(f"{file.name} is not the recipe any more that was asked for")
-    cache = default_cache()
+    command, environment = validation_command(file)
     ran = run_program(
-        own_command(
-            "validate",
-            str(file),
-            "--out",
-            ".",
-            "--cache",
-            os.environ.get("PROOFHOUSE_CACHE") or str(cache),
-            "--signer",
-            str(_validation_key(house.keys)),
-        ),
+        command,
         timeout_s=CEILING_S,
         ok=(0, 1, 2),
         keep=(ENVELOPE_FILE, RESULT_FILE),
-        env={"XDG_CACHE_HOME": str(cache.parent)},
+        env=environment,
         on_line=_follow,
     )
     if ran.code == 2 or ENVELOPE_FILE not in ran.kept:
@@ -64,6 +55,22 @@ def validate_recipe(*, recipe: str, recipe_sha256: str, title: str, product: str
     envelope = base64.b64encode(get_blob(ran.kept[ENVELOPE_FILE])).decode("ascii")
     case = perform("cases.accept_validation", actor=by, title=title, product=product, envelope=envelope)
     return {"case": case["id"], "result_sha256": ran.kept[RESULT_FILE]}
+
+
+def validation_command(recipe: Path) -> tuple[list[str], dict[str, str]]:
+    """The command that runs a recipe and signs what it showed, and its environment."""
+    cache = default_cache()
+    command = own_command(
+        "validate",
+        str(recipe),
+        "--out",
+        ".",
+        "--cache",
+        os.environ.get("PROOFHOUSE_CACHE") or str(cache),
+        "--signer",
+        str(_validation_key(this_house().keys)),
+    )
+    return command, {"XDG_CACHE_HOME": str(cache.parent)}
 
 
 def _validation_key(keys: Path) -> Path:

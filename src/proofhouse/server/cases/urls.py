@@ -3,7 +3,7 @@
 
 from django.urls import path
 
-from proofhouse.server.cases import report_views, views
+from proofhouse.server.cases import lease_views, report_views, views
 
 app_name = "cases"
 urlpatterns = [
@@ -11,5 +11,9 @@ urlpatterns = [
     path("intake/", report_views.intake, name="intake"),
     path("reports/<uuid:report>/", report_views.report, name="report"),
     path("reports/<uuid:report>/files/<int:file>/", report_views.attachment, name="attachment"),
+    path("leases/", lease_views.leases, name="leases"),
+    path("leases/take/", lease_views.take_lease, name="take-lease"),
+    path("leases/rules/", lease_views.state_rules, name="state-rules"),
+    path("leases/<uuid:lease>/", lease_views.lease, name="lease"),
     path("<uuid:case>/", views.case, name="case"),
 ]

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many reports a house takes, and how many proofs it runs.
+
+    python benchmarks/validation.py                  # every figure
+    python benchmarks/validation.py accepted_per_s   # some of them
+
+`accepted_per_s`: reports a second that are committed and in their queue (goal: 200), each with a proof of its own and
+each an act, a transaction and a ledger entry; beside it `accepted_per_cpu_s`, which does not count the disk's `fsync`,
+and `document_per_s`, results of SARIF logs of fifty, one transaction a log.
+
+Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+FINDERS = 40
+OF_EACH = 50
+"""What a finder may send in a day of whom nothing is known yet."""
+
+
+def accepted_per_s() -> dict[str, float]:
+    """Reports that are taken, one by one and by the document, from forty finders in one process."""
+    with tempfile.TemporaryDirectory(prefix="proofhouse-validation.") as scratch:
+        people = _open(Path(scratch) / "house")
+        single = _measured(_submit, people)
+        document = _measured(_scan, people)
+        _close()
+    return {
+        "accepted_per_s": single[0],
+        "accepted_per_cpu_s": single[1],
+        "document_per_s": document[0],
+        "document_per_cpu_s": document[1],
+    }
+
+
+def _open(directory: Path) -> list[Any]:
+    """A house of its own with every table, and forty people who report."""
+    from proofhouse.server.house import Desk
+    from proofhouse.server.opening import NewPerson, open_house, prepare_database
+
+    house = open_house(
+        directory,
+        name="clearing",
+        title="Clearing",
+        desks=frozenset({Desk.CLEARINGHOUSE}),
+        address="http://localhost:8193",
+        people=[
+            NewPerson(f"finder{number}@clearing.example", f"Finder {number}", ["operator"])
+            for number in range(2 * FINDERS)
+        ],
+        demo=True,
+    )
+    os.environ["PROOFHOUSE_HOUSE"] = str(directory)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "proofhouse.server.settings"
+    import django
+
+    django.setup()
+    prepare_database(house)
+    from proofhouse.server.accounts.models import Person
+
+    return list(Person.objects.filter(email__startswith="finder").order_by("email"))
+
+
+def _close() -> None:
+    from django.db import connections
+
+    connections.close_all()
+
+
+def _measured(work: Callable[[list[Any]], int], people: list[Any]) -> tuple[float, float]:
+    began_s, used_s = time.perf_counter(), time.process_time()
+    done = work(people)
+    return (
+        round(done / (time.perf_counter() - began_s), 1),
+        round(done / (time.process_time() - used_s), 1),
+    )
+
+
+def _submit(people: list[Any]) -> int:
+    from proofhouse.server.cases.intake_services import submit_report
+
+    for number in range(OF_EACH):
+        for place, person in enumerate(people[:FINDERS]):
+            proof = f"{number} {place} ".encode() * 50
+            submit_report(
+                actor=person,
+                title=f"Flaw {number} of {place}",
+                product="tally",
+                description="A length is believed, and it reads past the end.",
+                claimed_crash="heap-buffer-overflow",
+                provenance={"means": "fuzzer", "tool": "libFuzzer"},
+                files=[{"name": "proof.rec", "content": base64.b64encode(proof).decode()}],
+            )
+    return OF_EACH * FINDERS
+
+
+def _scan(people: list[Any]) -> int:
+    from proofhouse.server.cases.intake_services import submit_document
+
+    for place, person in enumerate(people[FINDERS:]):
+        results = [
+            {"ruleId": "CWE-416", "message": {"text": f"Freed in line {number} of file {place}"}}
+            for number in range(OF_EACH)
+        ]
+        log = {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "a scanner"}}, "results": results}]}
+        content = base64.b64encode(json.dumps(log).encode()).decode()
+        submit_document(actor=person, format="sarif", content=content, product="tally")
+    return OF_EACH * FINDERS
+
+
+FIGURES: dict[str, Callable[[], dict[str, float]]] = {"accepted_per_s": accepted_per_s}
+"""What is measured, by its name; each opens and leaves a house of its own."""
+
+
+def main() -> int:
+    """Measure; exit code 0."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("figures", nargs="*", choices=[[], *FIGURES], help="default: all")
+    told = parser.parse_args()
+    report: dict[str, float] = {}
+    for name in told.figures or FIGURES:
+        report |= FIGURES[name]()
+    print(json.dumps(report, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
