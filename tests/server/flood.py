@@ -23,16 +23,17 @@ def main(directory: Path, count: int) -> None:
     import django
 
     django.setup()
-    from proofhouse.server.accounts.models import Person
+    from proofhouse.server.accounts.permissions import Role
     from proofhouse.server.cases.intake_services import submit_report
     from proofhouse.server.cases.prove_services import set_bench
     from proofhouse.server.house import this_house
+    from server.makers import make_person
 
     place = this_house().recipes / "example"
     shutil.copytree(ROOT / "recipes" / "example", place / "recipes" / "example")
     shutil.copytree(ROOT / "examples" / "tally", place / "examples" / "tally")
     shutil.copy(ROOT / "recipes" / "example.toml", place / "recipes" / "example.toml")
-    coordinator, finder = Person.objects.order_by("email")
+    coordinator, finder = make_person(Role.COORDINATOR), make_person(Role.OPERATOR)
     set_bench(actor=coordinator, product="tally", recipe="example", trusted=[finder.email])
     proof = (ROOT / "recipes" / "example" / "long-value.rec").read_bytes()
     for number in range(count):

@@ -26,7 +26,7 @@ from proofhouse.server.cases.models import Refusal, Report, ValidationRun
 from proofhouse.server.cases.queries import intake
 from proofhouse.server.engine.models import Job, LedgerEntry, Worker
 from proofhouse.server.house import Desk, House
-from proofhouse.server.opening import NewPerson, open_house
+from proofhouse.server.opening import open_house
 from server.floors import fresh_database
 from server.makers import make_organisation, make_person, make_token
 
@@ -131,17 +131,14 @@ KILLS = 6
 
 @pytest.fixture
 def clearing(tmp_path: Path, django_db_setup: None, django_db_blocker: Any) -> Iterator[House]:
-    """A house on disk, with a coordinator and a finder."""
+    """A house on disk whose database has every table; this process reads it too."""
     made = open_house(
         tmp_path / "house",
         name="clearing",
         title="Clearing",
         desks=frozenset({Desk.CLEARINGHOUSE}),
         address="http://localhost:8196",
-        people=[
-            NewPerson("ada@clearing.example", "Ada", [Role.COORDINATOR]),
-            NewPerson("bob@clearing.example", "Bob", [Role.OPERATOR]),
-        ],
+        people=[],
         demo=True,
     )
     if not list((made.keys / "validation").glob("*.pem")):

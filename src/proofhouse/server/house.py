@@ -141,6 +141,11 @@ class House:
         return self.directory / "mail"
 
     @property
+    def takes_reports(self) -> bool:
+        """Whether anybody may report a flaw here: a clearinghouse's desk is switched on."""
+        return Desk.CLEARINGHOUSE in self.desks
+
+    @property
     def mail_in(self) -> Path:
         """Where a mail program drops reports, each a file `….eml` that is whole once it has that name."""
         return self.directory / "mail-in"

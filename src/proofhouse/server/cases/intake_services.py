@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, F, Q
+from django.db.models import F
 from django.utils.crypto import salted_hmac
 
 from proofhouse.formats import (
@@ -26,9 +26,9 @@ from proofhouse.formats import (
 from proofhouse.server.accounts.casefiles import keep_mark
 from proofhouse.server.accounts.models import Organisation, Person
 from proofhouse.server.accounts.permissions import Permission
-from proofhouse.server.cases import quota
-from proofhouse.server.cases.lease_services import keep_prints
-from proofhouse.server.cases.models import Attachment, Refusal, Report
+from proofhouse.server.cases import intake_store, quota
+from proofhouse.server.cases.lease_services import keep_prints, prints_of
+from proofhouse.server.cases.models import Attachment, KnownPrint, Refusal, Report
 from proofhouse.server.cases.prove_services import run_if_benched
 from proofhouse.server.cases.rules import Channel, ReportState
 from proofhouse.server.cases.submission import (
@@ -47,6 +47,7 @@ from proofhouse.server.engine.post import Received, on_letter
 from proofhouse.server.engine.record import record
 from proofhouse.server.house import this_house
 
+ROWS_A_STATEMENT = 200
 DAY = timedelta(days=1)
 READERS = {
     Channel.SARIF.value: read_sarif,
@@ -250,25 +251,16 @@ def take_all(
         QuotaUsed: They are more than the finder may send today.
     """
     digests = [each.content_sha256 for each in made]
-    known = {
-        report.content_sha256: report
-        for report in Report.objects.filter(
-            content_sha256__in=digests[: quota.MOST], finder_key=finder.key, contact=finder.contact
-        )
-    }
-    fresh = len({digest for digest in digests if digest not in known})
+    known = intake_store.sent_before(finder.key, finder.contact, digests)
+    fresh = {digest: each for digest, each in zip(digests, made, strict=True) if digest not in known}
     if fresh:
-        _within_quota(finder, fresh)
-    taken = []
-    for digest, each in zip(digests, made, strict=True):
-        if digest not in known:
-            known[digest] = _keep(channel, finder, each, digest, document_sha256)
-        taken.append(known[digest])
-    return taken
+        _within_quota(finder, len(fresh))
+        known |= _keep_all(channel, finder, fresh, document_sha256)
+    return [known[digest] for digest in digests]
 
 
 def _within_quota(finder: Finder, wanted: int) -> None:
-    today = Report.objects.filter(finder_key=finder.key, received_at__gt=now() - DAY).count()
+    today = intake_store.sent_since(finder.key, now() - DAY)
     most = quota.ANONYMOUS if finder.key == ANONYMOUS else quota.allowance(track_record(finder.key))
     if today + wanted > most:
         raise QuotaUsed(max(0, most - today), wanted)
@@ -276,82 +268,83 @@ def _within_quota(finder: Finder, wanted: int) -> None:
 
 def track_record(finder_key: str) -> quota.TrackRecord:
     """What came of a finder's reports so far."""
-    counted = Report.objects.filter(finder_key=finder_key).aggregate(
-        reproduced=Count("id", filter=Q(state__in=[ReportState.REPRODUCED, ReportState.READ_REAL])),
-        failed=Count("id", filter=Q(state__in=[ReportState.NOT_REPRODUCED, ReportState.READ_UNFOUNDED])),
-    )
-    return quota.TrackRecord(**counted)
+    return quota.TrackRecord(*intake_store.came_of(finder_key))
 
 
-def _keep(channel: Channel, finder: Finder, made: Submission, digest: str, document_sha256: str) -> Report:
-    identity = uuid7()
-    stored = [(file, put_blob(file.content)) for file in made.files]
-    recipe = next((sha256 for file, sha256 in stored if file.recipe), "")
-    first = _first(digest, made.product, made.proof_sha256, made.identifier)
-    state = ReportState.DUPLICATE if first else ReportState.QUEUED if made.proofs else ReportState.NEEDS_HUMAN
-    entry = record(
-        "report.receive",
-        f"report:{identity}",
-        {
-            "channel": channel.value,
-            "identifiers": [made.identifier] if made.identifier else [],
-            "content_sha256": digest,
-            "recipe_sha256": recipe,
-        },
-    )
-    report = Report.objects.create(
-        id=identity,
-        channel=channel,
-        finder=finder.title,
-        finder_key=finder.key,
-        submitter=finder.person,
-        contact=finder.contact,
-        title=made.title,
-        identifier=made.identifier,
-        product=made.product,
-        version=made.version,
-        summary=made.description,
-        claimed_crash=made.claimed_crash,
-        weakness=made.weakness,
-        location=made.location,
-        proof_name=next((file.name for file in made.proofs), ""),
-        recipe_sha256=recipe,
-        content_sha256=digest,
-        proof_sha256=made.proof_sha256,
-        document_sha256=document_sha256,
-        provenance=dict(made.provenance),
-        state=state,
-        duplicate_of=first,
-        entry=entry,
-        received_at=now(),
-    )
-    Attachment.objects.bulk_create(
-        Attachment(
-            report=report, name=file.name, sha256=sha256, length_bytes=len(file.content), recipe=file.recipe
+def _keep_all(
+    channel: Channel, finder: Finder, made: dict[str, Submission], document_sha256: str
+) -> dict[str, Report]:
+    """Reports that are new, by the digest of what they say."""
+    firsts = intake_store.said_before(list(made))
+    reports, files, prints = {}, [], []
+    for digest, each in made.items():
+        identity = uuid7()
+        stored = [(file, put_blob(file.content)) for file in each.files]
+        recipe = next((sha256 for file, sha256 in stored if file.recipe), "")
+        first = firsts.get(digest) or intake_store.shown_before(
+            each.product, each.proof_sha256, each.identifier
         )
-        for file, sha256 in stored
-    )
-    _place(report)
-    return report
+        entry = record(
+            "report.receive",
+            f"report:{identity}",
+            {
+                "channel": channel.value,
+                "identifiers": [each.identifier] if each.identifier else [],
+                "content_sha256": digest,
+                "recipe_sha256": recipe,
+            },
+        )
+        report = reports[digest] = Report(
+            id=identity,
+            channel=channel,
+            finder=finder.title,
+            finder_key=finder.key,
+            submitter=finder.person,
+            contact=finder.contact,
+            title=each.title,
+            identifier=each.identifier,
+            product=each.product,
+            version=each.version,
+            summary=each.description,
+            claimed_crash=each.claimed_crash,
+            weakness=each.weakness,
+            location=each.location,
+            proof_name=next((file.name for file in each.proofs), ""),
+            recipe_sha256=recipe,
+            content_sha256=digest,
+            proof_sha256=each.proof_sha256,
+            document_sha256=document_sha256,
+            provenance=dict(each.provenance),
+            state=_state(bool(first), bool(each.proofs)),
+            duplicate_of_id=first,
+            entry=entry,
+            received_at=now(),
+        )
+        files += [
+            Attachment(
+                report=report,
+                name=file.name,
+                sha256=sha256,
+                length_bytes=len(file.content),
+                recipe=file.recipe,
+            )
+            for file, sha256 in stored
+        ]
+        prints += prints_of(report, [report.claimed_crash, report.weakness])
+    Report.objects.bulk_create(reports.values(), batch_size=ROWS_A_STATEMENT)
+    Attachment.objects.bulk_create(files)
+    KnownPrint.objects.bulk_create(prints)
+    for report in reports.values():
+        if report.state == ReportState.QUEUED:
+            run_if_benched(report)
+    return reports
 
 
-def _place(report: Report) -> None:
-    """Let a report be known by its fingerprints, and run where its product has a bench."""
-    keep_prints(report, [report.claimed_crash, report.weakness])
-    if report.state == ReportState.QUEUED:
-        run_if_benched(report)
-
-
-def _first(content_sha256: str, product: str, proof_sha256: str, identifier: str) -> Report | None:
-    """The report that says the very same, or shows it by the same proof, whoever sent it (T0).
-
-    One proof may be sent for two flaws that have names; then it repeats nothing.
-    """
-    same = Q(content_sha256=content_sha256) if content_sha256 else Q(pk=None)
-    if proof_sha256:
-        shown = Q(product=product, proof_sha256=proof_sha256)
-        same |= shown & Q(identifier__in=["", identifier]) if identifier else shown
-    return Report.objects.filter(same, duplicate_of=None).order_by("received_at").first()
+def _state(repeats: bool, shows: bool) -> ReportState:
+    """Where a report goes that has just come in."""
+    if repeats:
+        return ReportState.DUPLICATE
+    return ReportState.QUEUED if shows else ReportState.NEEDS_HUMAN
 
 
 @on_letter("report")
@@ -366,7 +359,7 @@ def receive_report(letter: Received) -> None:
     recipe_sha256 = letter.digests[body["recipe"]] if "recipe" in body else ""
     identifier = next(iter(body["identifiers"]), "")
     proof_sha256 = digest_of_proof(letter.enclosures[name] for name in body["proofs"])
-    first = _first("", body["product"]["name"], proof_sha256, identifier)
+    first = intake_store.shown_before(body["product"]["name"], proof_sha256, identifier)
     entry = record(
         "report.receive",
         case,
@@ -394,8 +387,8 @@ def receive_report(letter: Received) -> None:
         recipe_sha256=recipe_sha256,
         proof_sha256=proof_sha256,
         provenance=body["provenance"],
-        state=ReportState.DUPLICATE if first else ReportState.QUEUED,
-        duplicate_of=first,
+        state=_state(bool(first), True),
+        duplicate_of_id=first,
         entry=entry,
         received_at=now(),
     )
@@ -409,4 +402,6 @@ def receive_report(letter: Received) -> None:
         )
         for name, content in letter.enclosures.items()
     )
-    _place(report)
+    keep_prints(report, [report.claimed_crash, report.weakness])
+    if report.state == ReportState.QUEUED:
+        run_if_benched(report)

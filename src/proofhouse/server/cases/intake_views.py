@@ -28,7 +28,7 @@ from proofhouse.server.cases.intake_services import (
 from proofhouse.server.cases.rules import Channel
 from proofhouse.server.cases.submission import SubmissionRefused, submission
 from proofhouse.server.engine.clock import wire
-from proofhouse.server.house import Desk, this_house
+from proofhouse.server.house import this_house
 from proofhouse.server.web.cells import at, plain, state
 from proofhouse.server.web.pages import Page, show
 
@@ -53,7 +53,7 @@ _NEXT = {
 @require_http_methods(["GET", "HEAD", "POST"])
 def report_form(request: HttpRequest) -> HttpResponse:
     """Anybody reports a flaw, with a name or without one."""
-    if Desk.CLEARINGHOUSE not in this_house().desks:
+    if not this_house().takes_reports:
         raise Http404
     person = request.user if isinstance(request.user, Person) else None
     if person is not None and not may_do(person, Permission.CASES_REPORT_SUBMIT):

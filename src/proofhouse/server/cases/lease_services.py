@@ -300,13 +300,18 @@ def blind_key() -> bytes:
     return hmac.new(inspection_key(), b"proofhouse/blind-check/1", sha256).digest()
 
 
+def prints_of(report: Report, classes: list[str], frames: list[str] | None = None) -> list[KnownPrint]:
+    """The fingerprints of a report, under the house's key, as rows to be kept."""
+    prints = fingerprints(classes, report.location, frames or ())
+    if not prints:
+        return []
+    key, product = blind_key(), folded(report.product)
+    return [KnownPrint(print=keyed(key, product, each), report=report) for each in prints]
+
+
 def keep_prints(report: Report, classes: list[str], frames: list[str] | None = None) -> None:
     """Let a report be found by its fingerprints, as part of the act under way."""
-    key, product = blind_key(), folded(report.product)
-    prints = fingerprints(classes, report.location, frames or ())
-    KnownPrint.objects.bulk_create(
-        [KnownPrint(print=keyed(key, product, each), report=report) for each in prints], ignore_conflicts=True
-    )
+    KnownPrint.objects.bulk_create(prints_of(report, classes, frames), ignore_conflicts=True)
 
 
 def forget_prints(report: Report) -> None:

@@ -16,6 +16,7 @@ from proofhouse.server.accounts.models import Organisation, Person
 from proofhouse.server.accounts.permissions import Permission
 from proofhouse.server.cases.bench import NoSeat, lay_out
 from proofhouse.server.cases.evidence import ProvedProof, read_evidence
+from proofhouse.server.cases.intake_store import newest_bench
 from proofhouse.server.cases.lease_rules import folded
 from proofhouse.server.cases.lease_services import forget_prints, keep_prints
 from proofhouse.server.cases.models import Bench, Report, ValidationRun
@@ -39,7 +40,8 @@ _RECIPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
 
 def bench_for(product: str) -> Bench | None:
     """The bench on which a product's reports are run now."""
-    return Bench.objects.filter(product_key=folded(product)).order_by("-set_at", "-id").first()
+    found = newest_bench(folded(product))
+    return None if found is None else Bench.objects.get(pk=found)
 
 
 @act(Permission.CASES_CASE_COORDINATE)

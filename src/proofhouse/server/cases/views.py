@@ -34,7 +34,8 @@ def cases(request: HttpRequest) -> HttpResponse:
     received, older_reports = newest(request, visible(person, Report), "reports")
     reports = [
         [
-            plain(report.identifier),
+            Cell(report.title or report.identifier, reverse("cases:report", args=[report.id])),
+            plain(report.identifier or "–"),
             plain(report.finder),
             state(report.state, good=_GOOD),
             at(report.received_at),
@@ -45,7 +46,12 @@ def cases(request: HttpRequest) -> HttpResponse:
     tables = [Table("Cases", ["Title", "Identifiers", "State", "Embargo", "Opened"], rows, older=older)]
     if reports:
         tables.append(
-            Table("Reports", ["Identifier", "Finder", "State", "Received"], reports, older=older_reports)
+            Table(
+                "Reports",
+                ["Report", "Identifier", "Finder", "State", "Received"],
+                reports,
+                older=older_reports,
+            )
         )
     return show(request, Page("Cases", lead, tables=tables))
 

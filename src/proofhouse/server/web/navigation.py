@@ -30,6 +30,12 @@ _PLACES: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("Letters", "correspondence:list", frozenset(Role)),
     ("Register", "reviews:register", frozenset(Role)),
     ("Ledger", "oversight:ledger", frozenset(Role)),
+    ("Intake", "cases:intake", frozenset({Role.COORDINATOR})),
+    (
+        "Leases",
+        "cases:leases",
+        frozenset({Role.COORDINATOR, Role.DEVELOPER, Role.MAINTAINER, Role.OPERATOR, Role.REVIEWER}),
+    ),
     ("Work", "engine:work", frozenset({Role.COORDINATOR, Role.REVIEWER, Role.STEWARD})),
     ("People", "accounts:people", frozenset({Role.STEWARD})),
     ("Emergencies", "accounts:emergencies", frozenset({Role.INSPECTOR})),
