@@ -95,6 +95,13 @@ def _read_second(_: Stage) -> dict[str, Any]:
     return read
 
 
+@of_act("cases.open_read_case", Role.COORDINATOR)
+def _open_read(stage: Stage) -> dict[str, Any]:
+    read = _read_second(stage)
+    act("cases.read_report", Role.COORDINATOR, **read)
+    return {"report": read["report"]}
+
+
 LEASE = {
     "product": "tally",
     "method": "fuzzing",

@@ -264,6 +264,7 @@ ACTS_ASKED: dict[str, Act] = {
             "proofs": [{"name": "proof.xml", "content": B64}],
         },
     ),
+    "reports/{report}/case": Act("reports/{report}/case", COORDINATORS),
     "reports/{report}/readings": Act(
         "reports/{report}/readings",
         COORDINATORS,

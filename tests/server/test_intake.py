@@ -32,7 +32,7 @@ from proofhouse.server.cases.intake_services import (
 )
 from proofhouse.server.cases.models import Attachment, Refusal, Report
 from proofhouse.server.cases.queries import intake
-from proofhouse.server.cases.reading_services import read_report
+from proofhouse.server.cases.reading_services import open_read_case, read_report
 from proofhouse.server.cases.rules import Channel, OutOfOrder, ReportState, agreed, step_report
 from proofhouse.server.cases.submission import SubmissionRefused, submission
 from proofhouse.server.engine.acts import ActError
@@ -495,7 +495,25 @@ def test_the_page_of_a_report_takes_a_reading(house: House) -> None:
         assert client.post(f"/cases/reports/{report.id}/", READING).status_code == 302
     report.refresh_from_db()
     assert report.state == "read-real"
-    assert "Read it" not in client.get(f"/cases/reports/{report.id}/").content.decode()
+    shown = client.get(f"/cases/reports/{report.id}/").content.decode()
+    assert "Read it" not in shown
+    assert "Open a case" in shown
+    opened = client.post(f"/cases/reports/{report.id}/")
+    assert "what two people read; nothing was run" in client.get(opened["Location"]).content.decode()
+    with pytest.raises(ActError):
+        open_read_case(actor=make_person(Role.COORDINATOR), report=str(report.id))
+
+
+def test_a_case_by_reading_has_every_finder_and_needs_two_readers(house: House) -> None:
+    first, second = (given_to(make_person(Role.OPERATOR), None) for _ in range(2))
+    one, other = make_person(Role.COORDINATOR), make_person(Role.COORDINATOR)
+    read_report(actor=one, report=str(first.id), **READING)
+    with pytest.raises(ActError):
+        open_read_case(actor=one, report=str(first.id))
+    read_report(actor=other, report=str(first.id), **READING)
+    case = open_read_case(actor=other, report=str(first.id))
+    assert set(case.reports.all()) == {first, second}, "who came second keeps the credit as well"
+    assert LedgerEntry.objects.get(case=f"case:{case.id}").record["stands_on"] == "reading"
 
 
 def test_a_report_takes_only_the_steps_of_its_table() -> None:

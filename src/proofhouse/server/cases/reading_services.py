@@ -6,15 +6,17 @@ Their state says so for good: `read-real` is not `reproduced`.
 
 from __future__ import annotations
 
-from proofhouse.server.accounts.gate import access
+from proofhouse.server.accounts.casefiles import join_case
+from proofhouse.server.accounts.gate import access, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission
 from proofhouse.server.cases.lease_services import forget_prints
-from proofhouse.server.cases.models import Reading, Report
+from proofhouse.server.cases.models import Case, Reading, Report
 from proofhouse.server.cases.rules import READABLE, ReportState, Standard, agreed, step_report
 from proofhouse.server.cases.submission import SubmissionRefused
 from proofhouse.server.engine.acts import ActError, act
 from proofhouse.server.engine.clock import now
+from proofhouse.server.engine.ids import uuid7
 from proofhouse.server.engine.record import record
 
 
@@ -65,3 +67,39 @@ def read_report(*, actor: Person, report: str, finding: str, standard: str, grou
         if settled is ReportState.READ_UNFOUNDED:
             forget_prints(row)
     return row
+
+
+@act(Permission.CASES_CASE_COORDINATE)
+def open_read_case(*, actor: Person, report: str) -> Case:
+    """Open a case for a report that two people have read and found real; the ledger says that nothing was run.
+
+    Args:
+        actor: A coordinator.
+        report: Id of the report.
+
+    Raises:
+        ActError: Two people have not found it real, or it has a case already.
+    """
+    row = access(actor, Report, id=report)
+    if row.state != ReportState.READ_REAL or row.case_id is not None:
+        raise ActError("a case is opened once, for a report that two people found real", "not_read_real")
+    identity = uuid7()
+    identifiers = [row.identifier] if row.identifier else []
+    entry = record(
+        "case.open",
+        f"case:{identity}",
+        {"identifiers": identifiers, "reports": [str(row.id)], "stands_on": "reading", "by": actor.email},
+    )
+    case = Case.objects.create(
+        id=identity,
+        title=row.title or row.identifier,
+        product=row.product,
+        identifiers=identifiers,
+        entry=entry,
+        opened_at=now(),
+    )
+    for each in (row, *visible(actor, Report).filter(duplicate_of=row).select_related("entry")):
+        each.case = case
+        each.save(update_fields=["case"])
+        join_case(each.entry.case, entry.case)
+    return case

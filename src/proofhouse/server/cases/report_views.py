@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -16,7 +17,7 @@ from proofhouse.server.accounts.permissions import Permission, Role
 from proofhouse.server.cases import queries
 from proofhouse.server.cases.forms import ReadingForm
 from proofhouse.server.cases.models import Attachment, Reading, Report, ValidationRun
-from proofhouse.server.cases.reading_services import read_report
+from proofhouse.server.cases.reading_services import open_read_case, read_report
 from proofhouse.server.cases.rules import OutOfOrder, ReportState
 from proofhouse.server.cases.submission import SubmissionRefused
 from proofhouse.server.engine.acts import ActError
@@ -76,6 +77,8 @@ def report(request: HttpRequest, report: UUID) -> HttpResponse:
         row = access(person, Report, id=report)
     except NotFound:
         raise Http404 from None
+    if row.state == ReportState.READ_REAL and row.case_id is None:
+        return _found_real(request, person, row)
     form = ReadingForm(request.POST or None)
     status = 200
     if request.method == "POST" and form.is_valid():
@@ -91,6 +94,16 @@ def report(request: HttpRequest, report: UUID) -> HttpResponse:
         return show(request, page)
     context = {"page": page, "form": form, "heading": "Read it", "button": "Put it on record"}
     return render(request, "cases/form.html", context, status=status)
+
+
+def _found_real(request: HttpRequest, person: Person, row: Report) -> HttpResponse:
+    """A report that two people found real, and the step to a case."""
+    if not may_do(person, Permission.CASES_CASE_COORDINATE):
+        return show(request, _page(person, row))
+    if request.method == "POST":
+        return redirect("cases:case", open_read_case(actor=person, report=str(row.id)).id)
+    words = {"heading": "Two people found it real", "button": "Open a case"}
+    return render(request, "cases/form.html", {"page": _page(person, row), "form": Form(), **words})
 
 
 def _page(person: Person, row: Report) -> Page:

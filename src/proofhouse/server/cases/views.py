@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
@@ -56,6 +57,14 @@ def cases(request: HttpRequest) -> HttpResponse:
     return show(request, Page("Cases", lead, tables=tables))
 
 
+def _ground(reports: QuerySet[Report]) -> str:
+    """What makes a case believed; a case that another house opened says so there."""
+    states = set(reports.values_list("state", flat=True))
+    if not states:
+        return "what the coordinator found"
+    return "what was run" if "reproduced" in states else "what two people read; nothing was run"
+
+
 def case(request: HttpRequest, case: UUID) -> HttpResponse:
     """One case from its reports to its advisory."""
     person = person_of(request)
@@ -88,6 +97,7 @@ def case(request: HttpRequest, case: UUID) -> HttpResponse:
         ("Product", plain(row.product)),
         ("Identifiers", plain(", ".join(row.identifiers))),
         ("State", state(row.state, good=_GOOD)),
+        ("Stands on", plain(_ground(reports))),
         ("Vendor", plain(row.vendor.title if row.vendor else "this house")),
         ("Embargo", state(row.embargo)),
         ("Embargo until", at(row.embargo_until)),
