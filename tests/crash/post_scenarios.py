@@ -31,6 +31,11 @@ def _end_introduction(stage: Stage) -> dict[str, Any]:
     return {"peer": "lab", "key_id": stage.signers["lab"].public.key_id, "reason": "They lost it."}
 
 
+@of_act("engine.renew_key", Role.STEWARD)
+def _renew_key(stage: Stage) -> dict[str, Any]:
+    return {"reason": "A year has passed."}
+
+
 @of_letter("introduction")
 def _introduction(stage: Stage) -> bytes:
     body = example(

@@ -34,6 +34,7 @@ class Permission(StrEnum):
     HOUSE_CHECKPOINT_TELL = "house:checkpoint:tell"
     HOUSE_JOB_CANCEL = "house:job:cancel"
     HOUSE_JOB_REQUEUE = "house:job:requeue"
+    HOUSE_KEY_RENEW = "house:key:renew"
     HOUSE_LETTER_CARRY = "house:letter:carry"
     HOUSE_LETTER_SETTLE = "house:letter:settle"
     HOUSE_PEER_INTRODUCE = "house:peer:introduce"
@@ -192,6 +193,7 @@ _OF_DESKS: dict[Role, frozenset[Permission]] = {
             Permission.HOUSE_CHECKPOINT_TELL,
             Permission.HOUSE_JOB_CANCEL,
             Permission.HOUSE_JOB_REQUEUE,
+            Permission.HOUSE_KEY_RENEW,
             Permission.HOUSE_LETTER_CARRY,
             Permission.HOUSE_LETTER_SETTLE,
             Permission.HOUSE_PEER_INTRODUCE,

@@ -79,7 +79,7 @@ class LetterForm(forms.Form):
 
 
 class ReasonForm(forms.Form):
-    """Why a stuck letter is tried again or given up."""
+    """Why something is done: a stuck letter tried again or given up, a key renewed."""
 
     reason = _line("Reason", hint="Kept in the ledger.")
 

@@ -189,7 +189,7 @@ def keys(request: HttpRequest) -> HttpResponse:
     person = person_of(request)
     if not may_do(person, Permission.HOUSE_PEER_INTRODUCE):
         raise Http404
-    handed, introducing, ending = HandedForm(), None, EndForm(_all_keys(person))
+    handed, introducing, ending, renewing = HandedForm(), None, EndForm(_all_keys(person)), ReasonForm()
     step = request.POST.get("do", "") if request.method == "POST" else ""
     if step == "look":
         handed = HandedForm(request.POST)
@@ -211,6 +211,12 @@ def keys(request: HttpRequest) -> HttpResponse:
             reason = ending.cleaned_data["reason"]
             if _done(ending, engine.end_introduction, actor=person, peer=peer, key_id=key_id, reason=reason):
                 return redirect("correspondence:keys")
+    elif step == "renew":
+        renewing = ReasonForm(request.POST)
+        if renewing.is_valid() and _done(
+            renewing, engine.renew_key, actor=person, reason=renewing.cleaned_data["reason"]
+        ):
+            return redirect("correspondence:keys")
     actions = [
         _introduce_action(introducing)
         if introducing
@@ -219,7 +225,9 @@ def keys(request: HttpRequest) -> HttpResponse:
     if _all_keys(person):
         lead = "What it sealed before stays believed; from now on nothing."
         actions.append(Action("Believe a key no longer", ending, [("end", "End it")], lead))
-    bad = bool(handed.errors or ending.errors or (introducing and introducing.errors))
+    lead = "Every other house is told under the old key, and written to under it until it has acknowledged the new one."
+    actions.append(Action("Renew this house's own key", renewing, [("renew", "Renew it")], lead))
+    bad = any(form.errors for form in (handed, ending, renewing, introducing) if form)
     return show_with(request, _keys_page(person), actions, status=422 if bad else 200)
 
 

@@ -126,6 +126,12 @@ class KeyEnd(Body):
     reason: Line
 
 
+class Renewal(Body):
+    """Why this house's letters get a new key."""
+
+    reason: Line
+
+
 class Settlement(Body):
     """Why a letter is tried again or given up."""
 
@@ -144,6 +150,7 @@ desk.answer("search", search.search, Found, text=Annotated[str, Query(..., max_l
 desk.act("peers", services.introduce, NewPeer)
 desk.act("peers/{str:peer}/checkpoints", services.tell_checkpoint)
 desk.act("peers/{str:peer}/ended-keys", services.end_introduction, KeyEnd)
+desk.act("renewed-keys", services.renew_key, Renewal)
 desk.act("letters/{str:letter}/requeue", services.requeue_letter, Settlement)
 desk.act("letters/{str:letter}/abandonment", services.abandon_letter, Settlement)
 desk.act("jobs/{uuid:job}/cancellation", services.cancel_job)

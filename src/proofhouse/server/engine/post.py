@@ -14,13 +14,14 @@ from typing import Any, Self
 from uuid import UUID
 
 from proofhouse import letters
+from proofhouse.attest import Signer
 from proofhouse.letters import Introduction, Introductions
 from proofhouse.server.engine.acts import ActError, one_transaction, running
 from proofhouse.server.engine.blobs import put_blob
 from proofhouse.server.engine.clock import now
-from proofhouse.server.engine.keys import signer
 from proofhouse.server.engine.models import LedgerEntry, Letter, Peer, Thread
 from proofhouse.server.engine.order import order_of
+from proofhouse.server.engine.own_keys import sealing_key
 from proofhouse.server.engine.record import record
 from proofhouse.server.house import this_house
 
@@ -97,8 +98,17 @@ def send(
     *,
     enclosures: Sequence[Enclosure] = (),
     in_reply_to: Letter | None = None,
+    key: Signer | None = None,
 ) -> Letter:
     """Write a letter as part of the act under way. It leaves once the act's ledger entries have their receipts.
+
+    Args:
+        letter_type: What kind of letter.
+        thread: Where it takes its place.
+        body: What it says.
+        enclosures: Files that go with it.
+        in_reply_to: The letter that it answers.
+        key: What seals it; the newest of our keys that the other house is known to believe.
 
     Raises:
         LetterRefused: The body does not fit its type; the message names the field.
@@ -119,7 +129,7 @@ def send(
         recipient=thread.peer_id,
         thread=str(thread.id),
         sequence=order.next_sequence(this_house().name),
-        signer=signer("letters"),
+        signer=key or sealing_key(thread.peer),
         now=now(),
         in_reply_to=in_reply_to.digest if in_reply_to else None,
         enclosures=[letters.Enclosure.of(each.name, each.content, each.media_type) for each in enclosures],
@@ -158,7 +168,8 @@ def receive(data: bytes) -> bytes:
     except letters.Conflict as conflict:
         _keep_evidence(letter, conflict)
         raise
-    return letters.acknowledge(letter, signer("letters"), now(), thread=order, outcome=outcome).data
+    key = sealing_key(Peer.objects.get(name=letter.sender))
+    return letters.acknowledge(letter, key, now(), thread=order, outcome=outcome).data
 
 
 def take_acknowledgement(data: bytes, digest: str | None = None) -> str:

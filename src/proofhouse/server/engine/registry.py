@@ -47,6 +47,7 @@ LEDGER_KINDS = frozenset(
         "invitation.withdraw",
         "job.cancel",
         "job.requeue",
+        "key.renew",
         "lease.end",
         "lease.expire",
         "lease.take",

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, QuerySet
 
 from proofhouse import letters
-from proofhouse.letters import Introduction, Introductions
+from proofhouse.letters import LETTER_TYPES, Introduction, Introductions
 from proofhouse.server.accounts.gate import access
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission
@@ -18,8 +18,8 @@ from proofhouse.server.engine.acts import ActError, act, question
 from proofhouse.server.engine.clock import now, wire
 from proofhouse.server.engine.errands import errand
 from proofhouse.server.engine.jobs import running
-from proofhouse.server.engine.keys import signer
-from proofhouse.server.engine.models import Job, Letter, Peer, Thread
+from proofhouse.server.engine.models import Job, LedgerEntry, Letter, Peer, Thread
+from proofhouse.server.engine.own_keys import CASE, RENEWED, make_next_key, newest_key, sealing_key
 from proofhouse.server.engine.post import Received, on_letter, send, start_thread
 from proofhouse.server.engine.record import record
 from proofhouse.server.house import this_house
@@ -32,8 +32,8 @@ def introduction(*, actor: Person) -> dict[str, Any]:
         "house": this_house().name,
         "title": this_house().title,
         "address": this_house().address,
-        "key": signer("letters").public.to_record(),
-        "demo": signer("letters").demo,
+        "key": newest_key().public.to_record(),
+        "demo": newest_key().demo,
         "since": wire(now()),
         "until": None,
     }
@@ -90,6 +90,47 @@ def introduce(
         },
     )
     return peer
+
+
+@act(Permission.HOUSE_KEY_RENEW)
+def renew_key(*, actor: Person, reason: str) -> LedgerEntry:
+    """Take a new key for this house's letters into use, and tell every other house of it under the key before.
+
+    Each house is written to under the old key until it has acknowledged the new one. When all have, their stewards may
+    end the old one.
+
+    Args:
+        actor: The steward.
+        reason: Why; kept in the ledger.
+
+    Raises:
+        ActError: No reason is given, or a house has not acknowledged the last renewal yet.
+    """
+    _require_reason(reason)
+    waiting = Letter.objects.filter(
+        type="introduction", direction=Letter.Direction.SENT, acknowledged_at=None
+    )
+    if behind := waiting.exclude(state=Letter.State.ABANDONED).values_list("thread__peer", flat=True).first():
+        raise ActError(f"{behind} has not acknowledged the last renewal yet", "renewal_under_way")
+    believed = [(peer, sealing_key(peer)) for peer in Peer.objects.exclude(transport=Peer.Transport.HOSTED)]
+    new = make_next_key()
+    entry = record(RENEWED, CASE, {"key": new.key_id, "reason": reason, "by": actor.email})
+    for peer, key in believed:
+        thread = start_thread(peer.name, subject=f"The next key of {this_house().title}", case=CASE)
+        send(
+            "introduction",
+            thread,
+            {
+                "house": this_house().name,
+                "title": this_house().title,
+                "key": new.public.to_record(),
+                "purposes": sorted({spec.name for spec in LETTER_TYPES.values()}),
+                "since": wire(now()),
+                "until": None,
+            },
+            key=key,
+        )
+    return entry
 
 
 @act(Permission.HOUSE_JOB_CANCEL)
