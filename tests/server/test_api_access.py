@@ -254,6 +254,7 @@ ACTS_ASKED: dict[str, Act] = {
         "peers/lab/ended-keys", frozenset({Role.STEWARD}), {"key_id": "a" * 64, "reason": "Lost."}
     ),
     "releases": Act("releases", COORDINATORS, {"advisory": "{advisory.number}"}),
+    "renewed-keys": Act("renewed-keys", frozenset({Role.STEWARD}), {"reason": "A year has passed."}),
     "reports": Act(
         "reports",
         frozenset({Role.DEVELOPER, Role.OPERATOR}),
