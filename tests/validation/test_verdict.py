@@ -111,12 +111,16 @@ def test_a_crash_needs_both_the_report_and_the_exit_status(
 @pytest.mark.parametrize(
     ("run", "wanted", "why"),
     [
-        (execution(SILENT, 3, stderr=b"fails"), Wanted(3, stderr_contains="fails"), ""),
-        (execution(SILENT, 3), Wanted(0), "ended with 3 instead of 0"),
-        (execution(SILENT, stdout=b"a"), Wanted(0, stdout=b"b"), "standard output is not the expected one"),
-        (execution(SILENT), Wanted(0, stderr_contains="x"), "standard error does not hold 'x'"),
-        (execution(Outcome.CRASHED, 86), Wanted(86), "crashed: heap-buffer-overflow"),
-        (execution(TIMED_OUT, None), Wanted(0), "ended as timed-out"),
+        (execution(SILENT, 3, stderr=b"fails"), Wanted((3,), stderr_contains="fails"), ""),
+        (execution(SILENT, 3), Wanted((0,)), "ended with 3 instead of 0"),
+        (
+            execution(SILENT, stdout=b"a"),
+            Wanted((0,), stdout=b"b"),
+            "standard output is not the expected one",
+        ),
+        (execution(SILENT), Wanted((0,), stderr_contains="x"), "standard error does not hold 'x'"),
+        (execution(Outcome.CRASHED, 86), Wanted((86,)), "crashed: heap-buffer-overflow"),
+        (execution(TIMED_OUT, None), Wanted((0,)), "ended as timed-out"),
     ],
 )
 def test_a_difference_is_said_in_words(run: Execution, wanted: Wanted, why: str) -> None:

@@ -9,6 +9,7 @@ from types import TracebackType
 
 from proofhouse.attest import canonical, sha256_hex
 from proofhouse.validation._build import Artifact, Builds, NotBuilt
+from proofhouse.validation._conversation import HttpTalk
 from proofhouse.validation._crash import CodeAddress, Crash, Frame, name_crash
 from proofhouse.validation._execution import (
     RUNS,
@@ -55,6 +56,8 @@ from proofhouse.validation._verdict import (
     differs,
     judge_cell,
     judge_proof,
+    judge_shown,
+    judge_shown_cell,
 )
 
 
@@ -118,7 +121,7 @@ class Bench:
         noisy = ""
         for control in self._recipe.controls:
             self._tell(Progress("prove", f"control {control.name} on the vulnerable build"))
-        asked = [(base, self._command(self._inputs(control))) for control in self._recipe.controls]
+        asked = [(base, self._command(control)) for control in self._recipe.controls]
         for control, run in zip(self._recipe.controls, self._execute_all(asked), strict=True):
             self._controls[control.name] = run
             why = differs(run, self._wanted(control.expected))
@@ -126,7 +129,7 @@ class Bench:
                 noisy = noisy or f"control {control.name} {why} on the vulnerable build"
         for proof in self._recipe.proofs:
             self._tell(Progress("prove", f"{proof.name}, {RUNS} runs"))
-        asked = [(base, self._command(self._inputs(p))) for p in self._recipe.proofs for _ in range(RUNS)]
+        asked = [(base, self._command(p)) for p in self._recipe.proofs for _ in range(RUNS)]
         runs = self._execute_all(asked)
         return tuple(
             self._prove(proof, base, runs[index * RUNS : (index + 1) * RUNS], noisy)
@@ -141,7 +144,13 @@ class Bench:
             patch.name in self._builds.trees.already_applied and proof.name in patch.stops
             for patch in self._recipe.patches
         )
-        judged = judge_proof(observed, proof.crash, already_fixed=fixed)
+        fires = sum(each.crash is not None for each in observed)
+        if proof.crash is not None:
+            judged = judge_proof(observed, proof.crash, already_fixed=fixed)
+        else:
+            shows, mended = self._oracle(proof)
+            judged = judge_shown(runs, shows, mended, already_fixed=fixed)
+            fires = sum(not differs(run, shows) for run in runs)
         if noisy and judged.verdict is Verdict.REPRODUCED:
             judged = Judgement(Verdict.NEEDS_HUMAN, noisy)
         crashes = [each.crash for each in observed if each.crash is not None]
@@ -152,7 +161,7 @@ class Bench:
             verdict=judged.verdict,
             reason=judged.reason,
             runs=len(observed),
-            crashes=len(crashes),
+            crashes=fires,
             crash=crashes[0] if crashes else None,
             seconds=max(each.execution.seconds for each in observed),
         )
@@ -184,7 +193,7 @@ class Bench:
         pairs: list[tuple[str, str]] = []
         asked: list[tuple[bytes, Command]] = []
         for spec in self._recipe.proofs:
-            command = self._command(self._inputs(spec))
+            command = self._command(spec)
             for patch in self._recipe.patches:
                 made = self._builds.trees.patched[patch.name]
                 if (spec.name, patch.name) in wanted and isinstance(made, Artifact):
@@ -202,12 +211,23 @@ class Bench:
             tuple(proof.verdict is Verdict.REPRODUCED for proof in proofs),
             tuple(
                 tuple(
-                    judge_cell([run.outcome for run in self._patched_runs.get((proof.name, patch.name), ())])
+                    self._cell(spec, self._patched_runs.get((spec.name, patch.name), ()))
                     for patch in self._recipe.patches
                 )
-                for proof in proofs
+                for spec in self._recipe.proofs
             ),
         )
+
+    def _cell(self, proof: ProofSpec, runs: Sequence[Execution]) -> Cell:
+        if proof.crash is not None:
+            return judge_cell([run.outcome for run in runs])
+        return judge_shown_cell(runs, *self._oracle(proof))
+
+    def _oracle(self, proof: ProofSpec) -> tuple[Wanted, Wanted]:
+        """What a proof without a sanitizer's report shows, and what it shows when mended."""
+        if proof.shows is None:
+            raise ValueError(f"{proof.name} claims a crash, not something seen")
+        return self._wanted(proof.shows), self._wanted(proof.fixed)
 
     def _prove_patch(
         self, patch: PatchSpec, proofs: tuple[ProofResult, ...], matrix: KillMatrix
@@ -305,7 +325,7 @@ class Bench:
         asked: list[tuple[bytes, Command]] = []
         for control in self._recipe.controls:
             self._tell(Progress("patch", f"control {control.name} with {patch.name}"))
-            asked.append((made.program, self._command(self._inputs(control))))
+            asked.append((made.program, self._command(control)))
         results: list[CheckResult] = []
         for control, run in zip(self._recipe.controls, self._execute_all(asked), strict=True):
             before = self._controls[control.name]
@@ -333,7 +353,7 @@ class Bench:
                 made.program,
                 self._inputs(proof),
                 known,
-                self._command,
+                partial(self._command, proof),
                 partial(self._name, made.program),
                 seconds=self._recipe.mutation_s / len(claimed),
                 seed=f"{self._recipe.sha256}/{proof.name}/{patch.name}",
@@ -348,9 +368,19 @@ class Bench:
         self.invalid_runs += sum(run.outcome is Outcome.INVALID for run in runs)
         return runs
 
-    def _command(self, inputs: Inputs) -> Command:
-        run = self._recipe.run
-        return run_command(run.argv, run.stdin, run.timeout_s, inputs)
+    def _command(self, case: ProofSpec | ControlSpec, inputs: Inputs | None = None) -> Command:
+        """What to start for a proof or control, with its own inputs or others in their place."""
+        run, inputs = case.run, inputs or self._inputs(case)
+        expected = (case.fixed, case.shows) if isinstance(case, ProofSpec) else (case.expected,)
+        talk = None
+        if run.http is not None:
+            said = tuple(inputs[name][1] for name in run.http.requests)
+            talk = HttpTalk(run.http.port, said, run.http.ask)
+        return replace(
+            run_command(run.argv, run.stdin, run.timeout_s, inputs),
+            looks_at=frozenset(path for each in expected if each is not None for path in each.paths),
+            http=talk,
+        )
 
     def _inputs(self, case: ProofSpec | ControlSpec) -> Inputs:
         return {name: (ref.path, self._builds.content(ref)) for name, ref in case.inputs.items()}
@@ -360,11 +390,14 @@ class Bench:
             return None if ref is None else self._builds.content(ref)
 
         return Wanted(
-            expected.exit_code,
+            expected.exit_codes,
             whole(expected.stdout),
             whole(expected.stderr),
             expected.stdout_contains,
             expected.stderr_contains,
+            expected.files,
+            expected.absent,
+            expected.http_status,
         )
 
     def _name(self, program: bytes, run: Execution) -> Crash:

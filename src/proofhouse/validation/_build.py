@@ -32,6 +32,7 @@ from proofhouse.validation._execution import ATTEMPTS, OpenBox
 from proofhouse.validation._recipe import (
     MAX_INPUT_BYTES,
     MAX_PATCH_BYTES,
+    DebianSource,
     FileRef,
     PatchSpec,
     Recipe,
@@ -196,7 +197,7 @@ def build(
 
 def _key(recipe: Recipe, source: Source, compiler: str) -> str:
     """What a build depends on; equal keys mean equal builds."""
-    spec = recipe.build
+    spec, without = recipe.build, _without(recipe)
     return sha256_hex(
         canonical(
             {
@@ -213,8 +214,13 @@ def _key(recipe: Recipe, source: Source, compiler: str) -> str:
                 "compiler": compiler,
                 "machine": platform.machine(),
             }
+            | ({"without": [str(path) for path in without]} if without else {})
         )
     )
+
+
+def _without(recipe: Recipe) -> tuple[PurePosixPath, ...]:
+    return recipe.source.without if isinstance(recipe.source, DebianSource) else ()
 
 
 def _ref_key(ref: FileRef) -> str:
@@ -224,6 +230,7 @@ def _ref_key(ref: FileRef) -> str:
 def _source_paths(recipe: Recipe) -> set[SourcePath]:
     """Every file inside the source that proofs, controls and tests name."""
     expected = [proof.fixed for proof in recipe.proofs]
+    expected += [proof.shows for proof in recipe.proofs if proof.shows is not None]
     expected += [control.expected for control in recipe.controls]
     expected += [test.expected for test in recipe.tests]
     refs: list[FileRef | None] = [ref for proof in recipe.proofs for ref in proof.inputs.values()]
@@ -323,6 +330,8 @@ class _Workshop:
         patches = {patch.name: self._patch_content(patch) for patch in self._recipe.patches}
         for index, (_, content) in enumerate(patches.values()):
             self._box.put(_patch_place(index), content)
+        for path in reversed(_without(self._recipe)):
+            self._take_back(path)
         own = [
             (index, patch)
             for index, patch in enumerate(self._recipe.patches)
@@ -397,6 +406,12 @@ class _Workshop:
                 " reversed; a later patch changes the same lines"
             )
         self._must("source", self._patch_argv(index, patch, "--reverse"))
+
+    def _take_back(self, path: PurePosixPath) -> None:
+        """Reverse a patch of the source that is not itself in question."""
+        self._box.put(_patch_place(-1), self._read(path, MAX_PATCH_BYTES))
+        spec = PatchSpec(path.name, SourcePath(path), 1, ())
+        self._reverse_shipped(-1, spec)
 
     def _patched(self, index: int, patch: PatchSpec) -> Artifact | NotBuilt:
         if not self._fits(index, patch):

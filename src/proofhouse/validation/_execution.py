@@ -6,11 +6,13 @@ import json
 import secrets
 import tarfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
 
 from proofhouse.sandbox import Box, BoxSpec, ExecResult, Limits, SandboxDead, open_box
+from proofhouse.validation._conversation import HttpTalk, converse
 from proofhouse.validation._crash import EXIT_CODE, REPORT_STEM, CodeAddress, Frame, Report, read_report
 
 RUNS = 3
@@ -19,6 +21,7 @@ ATTEMPTS = 3
 """A run whose sandbox dies is invalid and is tried again, this often in all."""
 MAX_LOG_BYTES = 4 << 20
 OUTPUT_BYTES = 4 << 20
+MAX_LOOK_BYTES = 1 << 20
 MEMORY_BYTES = 2 << 30
 """AddressSanitizer keeps freed memory in quarantine, so a run takes several times its plain size."""
 PROGRAM_DIRECTORY = "/work"
@@ -61,6 +64,9 @@ class Execution:
     stderr: bytes
     report: Report | None
     seconds: float
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Files that were asked for and were there, by path."""
+    http_status: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,12 +78,16 @@ class Command:
         files: path below that directory → content, put beside the program.
         stdin: standard input.
         timeout_s: elapsed seconds after which it is killed.
+        looks_at: paths below the program's directory to read afterwards.
+        http: how it is talked to, when it is a server.
     """
 
     argv: tuple[str, ...]
     files: Mapping[str, bytes]
     stdin: bytes
     timeout_s: int
+    looks_at: frozenset[str] = frozenset()
+    http: HttpTalk | None = None
 
 
 def run_command(
@@ -133,7 +143,7 @@ def execute(program: bytes, command: Command, *, opener: OpenBox = open_box) -> 
     """
     for _ in range(ATTEMPTS):
         try:
-            with opener(_spec(command.timeout_s)) as box:
+            with opener(_spec(command)) as box:
                 return _execute_in(box, program, command)
         except (SandboxDead, OSError):  # the box died, or could not take the files in
             continue
@@ -143,20 +153,36 @@ def execute(program: bytes, command: Command, *, opener: OpenBox = open_box) -> 
 def _execute_in(box: Box, program: bytes, command: Command) -> Execution:
     logs = f"log-{secrets.token_hex(8)}"
     box.put_tree(_beside(program, command.files, logs), PROGRAM_DIRECTORY)
-    result = box.exec(
-        command.argv,
-        stdin=command.stdin,
-        cwd=PROGRAM_DIRECTORY,
-        env=sanitizer_environment(f"{PROGRAM_DIRECTORY}/{logs}/{REPORT_STEM}"),
-        wall_s=command.timeout_s,
-        output_bytes=OUTPUT_BYTES,
-    )
+    env = sanitizer_environment(f"{PROGRAM_DIRECTORY}/{logs}/{REPORT_STEM}")
+    if command.http is not None:
+        result, status = converse(box, command.argv, command.http, PROGRAM_DIRECTORY, env, command.timeout_s)
+    else:
+        status = None
+        result = box.exec(
+            command.argv,
+            stdin=command.stdin,
+            cwd=PROGRAM_DIRECTORY,
+            env=env,
+            wall_s=command.timeout_s,
+            output_bytes=OUTPUT_BYTES,
+        )
     try:
         report = read_report(untar_files(box.get_tree(f"{PROGRAM_DIRECTORY}/{logs}", MAX_LOG_BYTES)))
         outcome = judge(result, report)
     except (OSError, tarfile.TarError):  # the program removed or flooded its log directory
         report, outcome = None, Outcome.UNCLEAR
-    return Execution(outcome, result.exit_code, result.stdout, result.stderr, report, result.seconds)
+    files = _look(box, command.looks_at)
+    return Execution(
+        outcome, result.exit_code, result.stdout, result.stderr, report, result.seconds, files, status
+    )
+
+
+def _look(box: Box, paths: Iterable[str]) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for path in sorted(paths):
+        with suppress(OSError):  # absent, not a regular file, too large: not there for us
+            found[path] = box.get(f"{PROGRAM_DIRECTORY}/{path}", MAX_LOOK_BYTES)
+    return found
 
 
 def is_checked(program: bytes) -> bool:
@@ -172,9 +198,11 @@ def _beside(program: bytes, files: Mapping[str, bytes], logs: str) -> bytes:
     return program[:end] + tar_files(files, directories=(logs,))
 
 
-def _spec(timeout_s: int) -> BoxSpec:
+def _spec(command: Command) -> BoxSpec:
+    timeout_s = command.timeout_s
     return BoxSpec(
-        limits=Limits(wall_s=timeout_s, cpu_s=8 * timeout_s, memory_bytes=MEMORY_BYTES), profile="build"
+        limits=Limits(wall_s=timeout_s, cpu_s=8 * timeout_s, memory_bytes=MEMORY_BYTES),
+        profile="agent" if command.http else "build",  # a server needs sockets, on the box's own loopback
     )
 
 

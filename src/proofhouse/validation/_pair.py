@@ -93,7 +93,10 @@ def try_pair(pair: Pair, content: bytes) -> Trial:
         for run in runs
     ]
     crashes = tuple(seen.crash for seen in observed if seen.crash is not None)
-    judged = judge_proof(observed, pair.recipe.proofs[0].crash, already_fixed=False)
+    claim = pair.recipe.proofs[0].crash
+    if claim is None:
+        raise RecipeError("proof[0].crash", "a pair is judged by a sanitizer's report")
+    judged = judge_proof(observed, claim, already_fixed=False)
     if judged.verdict is not Verdict.REPRODUCED:
         return Trial(f"the vulnerable build: {judged.reason or judged.verdict.value}", crashes)
     fixed = _run(pair, pair.fixed, content)
@@ -103,7 +106,7 @@ def try_pair(pair: Pair, content: bytes) -> Trial:
 
 
 def _run(pair: Pair, program: bytes, content: bytes) -> Execution:
-    run = pair.recipe.run
+    run = pair.recipe.proofs[0].run
     [(name, ref)] = pair.recipe.proofs[0].inputs.items()
     found = execute(program, run_command(run.argv, run.stdin, run.timeout_s, {name: (ref.path, content)}))
     if found.outcome is Outcome.INVALID:

@@ -5,13 +5,13 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from proofhouse.sandbox import Tier
 from proofhouse.validation._errors import RecipeError
-from proofhouse.validation._table import NAME, Table
+from proofhouse.validation._table import NAME, Table, relative_path
 
 MAX_RECIPE_BYTES = 64 << 10
 MAX_PATCH_BYTES = 256 << 10
@@ -27,6 +27,7 @@ _IDENTIFIER = re.compile(r"[A-Z][A-Za-z0-9]*(-[A-Za-z0-9]+){1,5}")
 _CRASH_CLASS = re.compile(r"[A-Za-z][A-Za-z-]{2,63}")
 _FRAME = re.compile(r"[A-Za-z_~][A-Za-z0-9_:~<>,&* ]{0,199}")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_URL_PATH = re.compile(r"/[A-Za-z0-9._~/?&=%-]{0,255}")
 _INPUT_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 SANITIZERS = ("address", "undefined")
@@ -56,6 +57,8 @@ class DebianSource:
     release: str
     """Code name of the Debian release, e.g. `bookworm`."""
     files: tuple[PinnedFile, ...]
+    without: tuple[PurePosixPath, ...] = ()
+    """Later patches of the source that are taken back as well, since they change the lines of one that is tried."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,17 @@ class BuildSpec:
 
 
 @dataclass(frozen=True)
+class HttpSpec:
+    """How a server is talked to, on the loopback of its own box."""
+
+    port: int
+    requests: tuple[str, ...]
+    """Names of inputs, sent as they are, each on a connection of its own."""
+    ask: str
+    """Path of the last question, a GET; its answer is what the run shows."""
+
+
+@dataclass(frozen=True)
 class RunSpec:
     """How an input reaches the program; `{name}` stands for the path of that input in the box."""
 
@@ -118,18 +132,32 @@ class RunSpec:
     """Name of the input that is fed to standard input."""
     timeout_s: int
     inputs: frozenset[str]
+    http: HttpSpec | None = None
+    """The program is a server that is talked to; None for one that ends by itself."""
 
 
 @dataclass(frozen=True)
 class Expected:
     """What a run must look like. None means: not looked at."""
 
-    exit_code: int
+    exit_codes: tuple[int, ...]
+    """Any of these."""
     stdout: FileRef | None = None
     """The whole standard output."""
     stderr: FileRef | None = None
     stdout_contains: str | None = None
     stderr_contains: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Path below the working directory → text that the file must hold afterwards."""
+    absent: tuple[str, ...] = ()
+    """Paths at which no file may lie afterwards."""
+    http_status: int | None = None
+    """Status of the answer to the recipe's last question, where it asks one; the body stands as standard output."""
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """Files to look at after a run."""
+        return frozenset((*self.files, *self.absent))
 
 
 @dataclass(frozen=True)
@@ -148,8 +176,12 @@ class ProofSpec:
     name: str
     identifiers: tuple[str, ...]
     inputs: Mapping[str, FileRef]
-    crash: CrashClaim
+    crash: CrashClaim | None
+    """What the sanitizer must report; None when `shows` says what must be seen instead."""
+    shows: Expected | None
     fixed: Expected
+    run: RunSpec
+    """How its inputs reach the program: its own way, or the recipe's."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +191,7 @@ class ControlSpec:
     name: str
     inputs: Mapping[str, FileRef]
     expected: Expected
+    run: RunSpec
 
 
 @dataclass(frozen=True)
@@ -289,6 +322,7 @@ class _Reader:
                 version=table.text("version", _VERSION),
                 release=table.text("release", _RELEASE),
                 files=tuple(_pinned_file(item) for item in table.tables("files")),
+                without=table.paths("without", optional=True),
             )
             if sum(file.name.endswith(".dsc") for file in source.files) != 1:
                 raise RecipeError(table.name("files"), "must name exactly one .dsc file")
@@ -348,20 +382,35 @@ class _Reader:
             if not _INPUT_NAME.fullmatch(name):
                 raise RecipeError(table.name("argv"), f"{{{name}}} does not have the form of an input's name")
         stdin = table.text("stdin", _INPUT_NAME) if table.has("stdin") else None
-        inputs = frozenset(named | ({stdin} if stdin else set()))
+        http = self._http(table.table("http")) if table.has("http") else None
+        inputs = frozenset(named | ({stdin} if stdin else set()) | set(http.requests if http else ()))
         if not inputs:
             raise RecipeError(table.name("argv"), "uses no input: write {name} or set run.stdin")
-        run = RunSpec(argv=argv, stdin=stdin, timeout_s=table.integer("timeout_s", 1, 600, 20), inputs=inputs)
+        run = RunSpec(argv, stdin, table.integer("timeout_s", 1, 600, 20), inputs, http)
         table.done()
         return run
 
-    def _proof(self, table: Table, run: RunSpec) -> ProofSpec:
-        crash_table = table.table("crash")
-        crash = CrashClaim(
-            classes=crash_table.texts("classes", _CRASH_CLASS),
-            frame=crash_table.text("frame", _FRAME) if crash_table.has("frame") else None,
+    def _http(self, table: Table) -> HttpSpec:
+        http = HttpSpec(
+            port=table.integer("port", 1024, 65535),
+            requests=table.texts("requests", _INPUT_NAME),
+            ask=table.text("ask", _URL_PATH),
         )
-        crash_table.done()
+        table.done()
+        return http
+
+    def _proof(self, table: Table, run: RunSpec) -> ProofSpec:
+        run = self._run(table.table("run")) if table.has("run") else run
+        if table.has("crash") == table.has("shows"):
+            raise RecipeError(
+                table.where, "needs exactly one of crash (a sanitizer's report) and shows (what is seen)"
+            )
+        crash = self._crash(table.table("crash")) if table.has("crash") else None
+        shows = None
+        if table.has("shows"):
+            shows_table = table.table("shows")
+            shows = self._expected(shows_table)
+            shows_table.done()
         fixed_table = table.table("fixed")
         fixed = self._expected(fixed_table)
         fixed_table.done()
@@ -370,15 +419,24 @@ class _Reader:
             identifiers=table.texts("identifiers", _IDENTIFIER),
             inputs=self._inputs(table, run),
             crash=crash,
+            shows=shows,
             fixed=fixed,
+            run=run,
         )
         table.done()
         return proof
 
-    def _control(self, table: Table, run: RunSpec) -> ControlSpec:
-        control = ControlSpec(
-            name=table.text("name", NAME), inputs=self._inputs(table, run), expected=self._expected(table)
+    def _crash(self, table: Table) -> CrashClaim:
+        claim = CrashClaim(
+            classes=table.texts("classes", _CRASH_CLASS),
+            frame=table.text("frame", _FRAME) if table.has("frame") else None,
         )
+        table.done()
+        return claim
+
+    def _control(self, table: Table, run: RunSpec) -> ControlSpec:
+        run = self._run(table.table("run")) if table.has("run") else run
+        control = ControlSpec(table.text("name", NAME), self._inputs(table, run), self._expected(table), run)
         table.done()
         return control
 
@@ -404,12 +462,20 @@ class _Reader:
         def part(key: str) -> str | None:
             return table.text(key) if table.has(key) else None
 
+        files_table = table.table("files", optional=True)
+        files = {
+            str(relative_path(name, files_table.name(name))): files_table.text(name)
+            for name in tuple(files_table)
+        }
         return Expected(
-            exit_code=table.integer("exit", 0, 255),
+            exit_codes=table.integers("exit", 0, 255),
             stdout=whole("stdout"),
             stderr=whole("stderr"),
             stdout_contains=part("stdout_contains"),
             stderr_contains=part("stderr_contains"),
+            files=files,
+            absent=tuple(str(path) for path in table.paths("absent", optional=True)),
+            http_status=table.integer("http_status", 100, 599) if table.has("http_status") else None,
         )
 
     def _inputs(self, table: Table, run: RunSpec) -> Mapping[str, FileRef]:

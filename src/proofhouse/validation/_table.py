@@ -58,6 +58,18 @@ class Table:
             raise RecipeError(self.name(key), f"must be a whole number from {low} to {high}")
         return value
 
+    def integers(self, key: str, low: int, high: int) -> tuple[int, ...]:
+        """One whole number in `low..high`, or a list of them, not empty."""
+        if not isinstance(self._rest.get(key), list):
+            return (self.integer(key, low, high),)
+        found = tuple(item for _, item in self._items(key, optional=False))
+        for index, item in enumerate(found):
+            if not isinstance(item, int) or isinstance(item, bool) or not low <= item <= high:
+                raise RecipeError(
+                    f"{self.name(key)}[{index}]", f"must be a whole number from {low} to {high}"
+                )
+        return tuple(item for item in found if isinstance(item, int))
+
     def texts(
         self, key: str, pattern: re.Pattern[str] | None = None, *, optional: bool = False
     ) -> tuple[str, ...]:

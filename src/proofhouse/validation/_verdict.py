@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rules by which runs become verdicts. Pure: executions in, closed classes and reasons out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from proofhouse.validation._crash import Crash
@@ -96,11 +96,14 @@ def judge_cell(outcomes: Sequence[Outcome]) -> Cell:
 class Wanted:
     """An `Expected` with its files read."""
 
-    exit_code: int
+    exit_codes: tuple[int, ...]
     stdout: bytes | None = None
     stderr: bytes | None = None
     stdout_contains: str | None = None
     stderr_contains: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    http_status: int | None = None
 
 
 def differs(execution: Execution, wanted: Wanted) -> str:
@@ -109,8 +112,8 @@ def differs(execution: Execution, wanted: Wanted) -> str:
         return f"crashed: {execution.report.crash_class}"
     if execution.outcome is not Outcome.SILENT:
         return f"ended as {execution.outcome}"
-    if execution.exit_code != wanted.exit_code:
-        return f"ended with {execution.exit_code} instead of {wanted.exit_code}"
+    if execution.exit_code not in wanted.exit_codes:
+        return f"ended with {execution.exit_code} instead of {' or '.join(map(str, wanted.exit_codes))}"
     for name, found, whole, part in (
         ("standard output", execution.stdout, wanted.stdout, wanted.stdout_contains),
         ("standard error", execution.stderr, wanted.stderr, wanted.stderr_contains),
@@ -119,4 +122,42 @@ def differs(execution: Execution, wanted: Wanted) -> str:
             return f"{name} is not the expected one"
         if part is not None and part.encode() not in found:
             return f"{name} does not hold {part!r}"
-    return ""
+    if wanted.http_status is not None and execution.http_status != wanted.http_status:
+        return f"answered with {execution.http_status} instead of {wanted.http_status}"
+    return _files_differ(execution.files, wanted)
+
+
+def _files_differ(found: Mapping[str, bytes], wanted: Wanted) -> str:
+    for path, text in wanted.files.items():
+        if path not in found:
+            return f"left no file {path}"
+        if text.encode() not in found[path]:
+            return f"left a file {path} without {text!r}"
+    return next((f"left a file {path}" for path in wanted.absent if path in found), "")
+
+
+def judge_shown(runs: Sequence[Execution], shows: Wanted, fixed: Wanted, *, already_fixed: bool) -> Judgement:
+    """Class a proof that no sanitizer reports: every run must show what is claimed, or every one the mended way."""
+    if any(run.outcome is Outcome.INVALID for run in runs):
+        return Judgement(Verdict.NEEDS_HUMAN, "the sandbox died in every attempt of a run")
+    shown = [not differs(run, shows) for run in runs]
+    if all(shown):
+        return Judgement(Verdict.REPRODUCED)
+    if any(shown):
+        return Judgement(Verdict.FLAKY, f"showed what is claimed in {sum(shown)} of {len(runs)} runs")
+    if all(not differs(run, fixed) for run in runs):
+        if already_fixed:
+            return Judgement(
+                Verdict.ALREADY_FIXED, "as mended in every run; the source already holds the fix"
+            )
+        return Judgement(Verdict.NOT_REPRODUCED, "as mended in every run")
+    return Judgement(Verdict.NEEDS_HUMAN, f"neither as claimed nor as mended: {differs(runs[0], shows)}")
+
+
+def judge_shown_cell(runs: Sequence[Execution], shows: Wanted, fixed: Wanted) -> Cell:
+    """Class such a proof against a patch."""
+    if not runs or any(run.outcome is Outcome.INVALID for run in runs):
+        return Cell.UNKNOWN
+    if all(not differs(run, shows) for run in runs):
+        return Cell.FIRES
+    return Cell.STOPPED if all(not differs(run, fixed) for run in runs) else Cell.UNSTABLE

@@ -176,6 +176,8 @@ class RealDebian(ArtefactFamily):
 def hints(recipe: Recipe, stock: Stock) -> tuple[str, str, str]:
     """What hint levels L1 to L3 add: the class, its weakness number, the function."""
     claim = recipe.proofs[0].crash
+    if claim is None:
+        raise TypeError(f"{recipe.name}: a pair is judged by a sanitizer's report")
     return (
         f"Hint: AddressSanitizer calls the error {' or '.join(claim.classes)}.\n",
         f"Hint: it is {stock.cwe}.\n",

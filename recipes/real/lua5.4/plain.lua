@@ -1,0 +1,2 @@
+local c <const> = 41
+print(c + 1)
