@@ -7,14 +7,14 @@
 
 PROOFHOUSE_DATA names the directory that holds `osv-oss-fuzz.jsonl.zst`; without it the last figures are left out.
 
-`wrong_merges`, `missed_merges` count pairs of proofs, `accepted_nonfixes`, `refused_fixes` patches; the goal of each is 0.
+`wrong_merges`, `missed_merges` count pairs of proofs, `accepted_nonfixes`, `refused_fixes` patches; each ought to be 0.
 Their truth is how the corpus was made (`tests/validation/corpus`).
 
-`t1_precision` and `t1_recall` are of the candidates that T1 proposes among OSS-Fuzz's bugs of one project (crash type and
-three frames stand in each record; there are no patches and no lines). Truth there: two bugs are one when they share a
-fixing commit. OSS-Fuzz has already removed what is plainly equal, and some commits mend several bugs, so this measures what
-is left, and both figures are low for everybody; `stack_precision` and `stack_recall` are of the stack alone, as ClusterFuzz
-compares it. No merge is ever made by T1.
+`t1_precision` and `t1_recall` are of the candidates that T1 proposes among OSS-Fuzz's bugs of one project (crash type
+and three frames stand in each record; there are no patches and no lines). Truth there: two bugs are one when they share
+a fixing commit. OSS-Fuzz has already removed what is plainly equal, and some commits mend several bugs. This measures
+what is left, and both figures are low for everybody; `stack_precision` and `stack_recall` are of the stack alone, the
+way ClusterFuzz compares it. No merge is ever made by T1.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def read_oss_fuzz() -> dict[str, list[tuple[Seen, frozenset[str]]]]:
         )
         if found and fixes and "withdrawn" not in record:
             state = tuple(frame.strip() for frame in found["state"].splitlines() if frame.strip())
-            crash = Crash("", found["type"].split(" READ")[0].split(" WRITE")[0].strip().lower(), "", state, "")
+            crash = Crash(
+                "", found["type"].split(" READ")[0].split(" WRITE")[0].strip().lower(), "", state, ""
+            )
             projects[record["affected"][0]["package"]["name"]].append((Seen(record["id"], "", crash), fixes))
     return projects
 
@@ -108,7 +110,9 @@ def judge_likeness() -> dict[str, Any]:
 
 def main() -> int:
     """Run the benchmark; exit status 1 when a count is not 0."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true", dest="as_json")
     arguments = parser.parse_args()
