@@ -122,13 +122,22 @@ def test_a_file_outside_and_an_exit_status_prove_a_path_that_leads_out(tmp_path:
         "shows": {"exit": 0, "files": {"escaped": "content"}},
         "fixed": {"exit": 4, "stdout_contains": "refused", "absent": ["escaped"]},
     }
-    control = {"name": "inside", "inputs": {"line": {"file": "inside.in"}}, "exit": 0, "files": {"out/a": "content"}}
+    control = {
+        "name": "inside",
+        "inputs": {"line": {"file": "inside.in"}},
+        "exit": 0,
+        "files": {"out/a": "content"},
+    }
     result = run(
         tmp_path,
         UNPACKER,
         {"mended": MENDED, "silent": SILENT},
         {"outside.in": b"../escaped\n", "inside.in": b"a\n"},
-        {"run": {"argv": ["./program"], "stdin": "line", "timeout_s": 10}, "proof": [proof], "control": [control]},
+        {
+            "run": {"argv": ["./program"], "stdin": "line", "timeout_s": 10},
+            "proof": [proof],
+            "control": [control],
+        },
     )
     assert result.proofs[0].verdict is Verdict.REPRODUCED
     assert (result.proofs[0].crashes, result.proofs[0].crash) == (3, None)
