@@ -70,8 +70,8 @@ def _overhead(recipe: Recipe, builds: Builds, rounds: int) -> dict[str, float]:
                 timeout=60,
             )
             reports = {path.name: path.read_bytes() for path in logs.iterdir()}
-            for path in logs.iterdir():
-                path.unlink()
+            for report in logs.iterdir():
+                report.unlink()
             if read_report(reports) is None:
                 raise RuntimeError("the bare program did not crash")
 
