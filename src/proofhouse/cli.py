@@ -27,6 +27,7 @@ _NOUNS: dict[str, tuple[str, str]] = {
     "release": ("proofhouse.distribution.cli", "Sign and inspect released patches."),
     "report": ("proofhouse.server.report_cli", "Report flaws to a house, and see how a report stands."),
     "sandbox": ("proofhouse.sandbox.cli", "Prove and use the sandbox."),
+    "scan": ("proofhouse.server.scan_cli", "Look for flaws under a scan lease, in the sandbox."),
     "up": ("proofhouse.demo.up", "Serve the portal of one house on 127.0.0.1."),
     "validate": ("proofhouse.validation.cli", "Prove a report and its patch by running them."),
     "verify": ("proofhouse.ledger.verify_cli", "Check an inspector's bundle offline, line by line."),

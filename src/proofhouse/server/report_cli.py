@@ -108,7 +108,7 @@ def submit(
     }
     if recipe is not None:
         body["recipe"] = _base64(recipe)
-    told = _ask(address, "submissions", body, token_file)
+    told = ask(address, "submissions", body, token_file)
     if as_json:
         click.echo(json.dumps(told))
         return
@@ -149,7 +149,7 @@ def import_(
         "product": product,
         "provenance": _provenance(means, tool, model, prompt_class),
     }
-    told = _ask(address, "submissions/documents", body, token_file)
+    told = ask(address, "submissions/documents", body, token_file)
     if as_json:
         click.echo(json.dumps(told))
         return
@@ -163,7 +163,7 @@ def import_(
 @_JSON
 def status(slip: str, as_json: bool) -> None:
     """Say how the report of SLIP stands: `waits`, or what running or reading it showed."""
-    told = _answer(urllib.request.Request(_checked(slip), headers={"Accept": "application/json"}))  # noqa: S310 - checked
+    told = answer(urllib.request.Request(checked(slip), headers={"Accept": "application/json"}))  # noqa: S310 - checked
     click.echo(json.dumps(told) if as_json else f"{told['report']}: {told['state']}")
 
 
@@ -208,7 +208,17 @@ def _base64(file: Path) -> str:
     return base64.b64encode(_read(file)).decode("ascii")
 
 
-def _checked(address: str) -> str:
+def read_token(file: Path) -> str:
+    """The token that a file holds."""
+    return _read(file).decode("ascii", "replace").strip()
+
+
+def checked(address: str) -> str:
+    """An address that a token may be sent to.
+
+    Raises:
+        BadParameter: It is in the clear, and not on this machine.
+    """
     where = urlsplit(address)
     loopback = where.hostname in ("localhost", "127.0.0.1", "::1")
     if where.scheme != "https" and not (where.scheme == "http" and loopback):
@@ -216,15 +226,21 @@ def _checked(address: str) -> str:
     return address
 
 
-def _ask(address: str, path: str, body: Mapping[str, Any], token_file: Path) -> Any:
+def ask(address: str, path: str, body: Mapping[str, Any], token_file: Path) -> Any:
+    """Have an act done by a house over its REST interface, once for the same body; gives its value.
+
+    Raises:
+        ClickException: The house refuses; the message says why.
+        CouldNot: It cannot be reached.
+    """
     content = json.dumps(body).encode()
     headers = {
-        "Authorization": f"Bearer {_read(token_file).decode('ascii', 'replace').strip()}",
+        "Authorization": f"Bearer {read_token(token_file)}",
         "Content-Type": "application/json",
         "Idempotency-Key": f"report/{sha256_hex(content)}",
     }
-    where = f"{_checked(address).rstrip('/')}/api/v1/{path}"
-    return _answer(urllib.request.Request(where, content, headers))["value"]  # noqa: S310 - checked
+    where = f"{checked(address).rstrip('/')}/api/v1/{path}"
+    return answer(urllib.request.Request(where, content, headers))["value"]  # noqa: S310 - checked
 
 
 class _Straight(urllib.request.HTTPRedirectHandler):
@@ -234,10 +250,11 @@ class _Straight(urllib.request.HTTPRedirectHandler):
         """None: the redirection is the answer."""
 
 
-def _answer(asked: urllib.request.Request) -> Any:
+def answer(asked: urllib.request.Request) -> Any:
+    """What a house answers, as plain values; raises as `ask` does."""
     try:
-        with urllib.request.build_opener(_Straight).open(asked, timeout=PATIENCE_S) as answer:
-            return json.loads(answer.read(ANSWER_BYTES))
+        with urllib.request.build_opener(_Straight).open(asked, timeout=PATIENCE_S) as said:
+            return json.loads(said.read(ANSWER_BYTES))
     except urllib.error.HTTPError as refused:
         raise click.ClickException(_reason(refused)) from None
     except (OSError, ValueError) as broken:
