@@ -16,7 +16,7 @@ from proofhouse.cli import _NOUNS, main
 BASE = ("click", "cryptography", "rfc8785", "securesystemslib", "tuf", "cffi", "pycparser", "urllib3")
 """What the base install brings, with what these need themselves."""
 
-NEEDS_EXTRAS = frozenset({"demo", "exam", "house", "law", "letters", "match", "scan", "up"})
+NEEDS_EXTRAS = frozenset({"demo", "exam", "house", "law", "letters", "match", "up"})
 """Nouns whose rooms come with an extra; all others must answer on the base install."""
 
 BARE = f"""
