@@ -208,9 +208,9 @@ def _base64(file: Path) -> str:
     return base64.b64encode(_read(file)).decode("ascii")
 
 
-def read_token(file: Path) -> str:
-    """The token that a file holds."""
-    return _read(file).decode("ascii", "replace").strip()
+def signed_in(token_file: Path) -> dict[str, str]:
+    """The header by which a machine signs in with the token that a file holds."""
+    return {"Authorization": f"Bearer {_read(token_file).decode('ascii', 'replace').strip()}"}
 
 
 def checked(address: str) -> str:
@@ -235,7 +235,7 @@ def ask(address: str, path: str, body: Mapping[str, Any], token_file: Path) -> A
     """
     content = json.dumps(body).encode()
     headers = {
-        "Authorization": f"Bearer {read_token(token_file)}",
+        **signed_in(token_file),
         "Content-Type": "application/json",
         "Idempotency-Key": f"report/{sha256_hex(content)}",
     }

@@ -24,7 +24,7 @@ import click
 from proofhouse.cli import CouldNot
 from proofhouse.sandbox import Box, BoxSpec, Limits, SandboxDead, SandboxError, open_box
 from proofhouse.server.cases.lease_rules import LeaseState, Method, folded
-from proofhouse.server.report_cli import answer, ask, checked, read_token
+from proofhouse.server.report_cli import answer, ask, checked, signed_in
 from proofhouse.validation import (
     Crash,
     DebianSource,
@@ -145,8 +145,7 @@ def require_lease(lease: Mapping[str, Any], product: str, at: datetime) -> None:
 
 def _lease(address: str, lease: UUID, token_file: Path) -> Any:
     where = f"{checked(address).rstrip('/')}/api/v1/leases/{lease}"
-    headers = {"Authorization": f"Bearer {read_token(token_file)}"}
-    return answer(urllib.request.Request(where, headers=headers))  # noqa: S310 - checked
+    return answer(urllib.request.Request(where, headers=signed_in(token_file)))  # noqa: S310 - checked
 
 
 def finds(pair: Pair, seconds: float, chance: random.Random) -> Iterator[Find]:
