@@ -193,6 +193,39 @@ def test_a_program_that_hangs_on_its_proof_goes_to_a_person(tmp_path: Path, cach
     assert result.patches[0].verdict is PatchVerdict.NOT_PROVED
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "for (;;) puts(text);",
+        "for (;;) fork();",
+        "for (;;) memset(malloc(1 << 24), 1, 1 << 24);",
+        "kill(-1, 9);",
+    ],
+)
+def test_a_proof_that_floods_forks_fills_memory_or_kills_is_classed_and_harms_no_other(
+    harm: str, tmp_path: Path, cache: Path
+) -> None:
+    head = "#include <signal.h>\n#include <unistd.h>\n"
+    hostile = head + THREE_BUGS.replace(
+        "    char *copy = malloc(8);", f"    {harm}\n    char *copy = malloc(8);"
+    )
+    (tmp_path / "quiet.in").write_bytes(b"x\n")
+    result = run(
+        tmp_path,
+        cache,
+        hostile,
+        {"mend": hostile.replace(harm, ";")},
+        {**ONE, "wild": PROOFS["wild"]},
+        run={"argv": ["./program"], "stdin": "line", "timeout_s": 4},
+        control=[{"name": "quiet", "inputs": {"line": {"file": "quiet.in"}}, "exit": 0}],
+    )
+    harmful, other = result.proofs
+    assert harmful.verdict is Verdict.NEEDS_HUMAN
+    assert harmful.reason.startswith("no sanitizer report, but a run ended as ")
+    assert (other.verdict, other.crashes) == (Verdict.REPRODUCED, 3)
+
+
 def test_a_box_that_dies_is_tried_again_and_never_counted(tmp_path: Path, cache: Path) -> None:
     opened: list[Box] = []
 
@@ -237,6 +270,36 @@ def test_a_build_is_reused_while_its_bytes_are_whole(tmp_path: Path, cache: Path
     result = validate(recipe, cache_dir=cache)
     assert not result.build_cached
     assert result.ok
+
+
+def test_a_proof_is_made_smaller_and_other_versions_are_tried(tmp_path: Path, cache: Path) -> None:
+    for name, text in {
+        "old": THREE_BUGS,
+        "new": fix(THREE_BUGS, "overflow"),
+        "odd": "int main(void) { return }",
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "program.c").write_text(text)
+    result = run(
+        tmp_path,
+        cache,
+        THREE_BUGS,
+        {"mend": fix(THREE_BUGS, "overflow")},
+        ONE,
+        minimise={"seconds": 20},
+        version=[
+            {"name": name, "source": {"kind": "directory", "path": name}} for name in ("old", "new", "odd")
+        ],
+    )
+    assert result.ok
+    (smaller,) = result.proofs[0].minimised
+    assert (smaller.before_bytes, smaller.after_bytes) == (18, 9)
+    assert [(each.version, each.standing) for each in result.other_versions] == [
+        ("old", "affected"),
+        ("new", "not-affected"),
+        ("odd", "unknown"),
+    ]
+    assert "ended with 2" in result.other_versions[2].reason
 
 
 def test_undefined_behaviour_is_proved_too(tmp_path: Path, cache: Path) -> None:

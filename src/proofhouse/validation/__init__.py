@@ -25,11 +25,13 @@ from proofhouse.validation._errors import (
 from proofhouse.validation._matrix import Cell, Group, KillMatrix, merge_groups, minimal_patches
 from proofhouse.validation._pair import Pair, Trial, build_pair, try_pair
 from proofhouse.validation._recipe import (
+    ArchiveSource,
     DebianSource,
     DirectorySource,
     FileRef,
     Recipe,
     RecipeFile,
+    RootfsSource,
     load_recipe,
 )
 from proofhouse.validation._refusal import Refusal
@@ -50,6 +52,7 @@ from proofhouse.validation._verdict import Verdict
 __all__ = [
     "EXTENSION",
     "PREDICATE_TYPE",
+    "ArchiveSource",
     "BuildFailed",
     "Candidate",
     "Cell",
@@ -70,6 +73,7 @@ __all__ = [
     "RecipeError",
     "RecipeFile",
     "Refusal",
+    "RootfsSource",
     "Seen",
     "Sign",
     "Source",

@@ -23,6 +23,7 @@ from proofhouse.validation._execution import (
     symbolise,
 )
 from proofhouse.validation._matrix import Cell, KillMatrix
+from proofhouse.validation._minimise import Smaller, minimise
 from proofhouse.validation._mutation import Inputs, hunt
 from proofhouse.validation._recipe import (
     ControlSpec,
@@ -164,7 +165,24 @@ class Bench:
             crashes=fires,
             crash=crashes[0] if crashes else None,
             seconds=max(each.execution.seconds for each in observed),
+            minimised=self._minimise(proof, base, judged, crashes),
         )
+
+    def _minimise(
+        self, proof: ProofSpec, base: bytes, judged: Judgement, crashes: Sequence[Crash]
+    ) -> tuple[Smaller, ...]:
+        if not self._recipe.minimise_s or judged.verdict is not Verdict.REPRODUCED or not crashes:
+            return ()
+        self._tell(Progress("prove", f"{proof.name}, made smaller"))
+        inputs = self._inputs(proof)
+
+        def run(contents: Mapping[str, bytes]) -> Execution:
+            given = {name: (path, contents[name]) for name, (path, _) in inputs.items()}
+            return execute(base, self._command(proof, given), opener=self._opener)
+
+        contents = {name: content for name, (_, content) in inputs.items()}
+        name = partial(self._name, base)
+        return minimise(contents, crashes[0], run, name, seconds=self._recipe.minimise_s)
 
     def measure(self, proofs: tuple[ProofResult, ...]) -> tuple[KillMatrix, tuple[PatchResult, ...]]:
         """Every patch against the proofs that it claims; what is proved then, against every proof.

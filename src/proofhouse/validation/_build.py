@@ -32,11 +32,14 @@ from proofhouse.validation._execution import ATTEMPTS, OpenBox
 from proofhouse.validation._recipe import (
     MAX_INPUT_BYTES,
     MAX_PATCH_BYTES,
+    ArchiveSource,
     DebianSource,
+    DirectorySource,
     FileRef,
     PatchSpec,
     Recipe,
     RecipeFile,
+    RootfsSource,
     SourcePath,
 )
 from proofhouse.validation._source import Source
@@ -203,6 +206,7 @@ def _key(recipe: Recipe, source: Source, compiler: str) -> str:
             {
                 "format": CACHE_FORMAT,
                 "source": [[file.name, file.sha256] for file in source.files],
+                **_unpacking(recipe),
                 "patches": [[patch.name, patch.strip, _ref_key(patch.location)] for patch in recipe.patches],
                 "named": sorted(str(ref.path) for ref in _source_paths(recipe)),
                 "sanitizers": list(spec.sanitizers),
@@ -221,6 +225,12 @@ def _key(recipe: Recipe, source: Source, compiler: str) -> str:
 
 def _without(recipe: Recipe) -> tuple[PurePosixPath, ...]:
     return recipe.source.without if isinstance(recipe.source, DebianSource) else ()
+
+
+def _unpacking(recipe: Recipe) -> dict[str, JsonValue]:
+    """How an archive becomes a tree; nothing for other sources."""
+    source = recipe.source
+    return {"unpack": [source.strip, source.commit]} if isinstance(source, ArchiveSource) else {}
 
 
 def _ref_key(ref: FileRef) -> str:
@@ -243,6 +253,8 @@ def _toolchain(recipe: Recipe, source: Source) -> str:
     wanted = {"clang": "clang", "llvm-symbolizer": "llvm", "patch": "patch", "tar": "tar"}
     if source.kind == "debian":
         wanted |= {"dpkg-source": "dpkg-dev", "xz": "xz-utils"}
+    if source.kind == "git-bundle":
+        wanted |= {"git": "git"}
     for argv in (*recipe.build.prepare, *recipe.build.steps):
         if "/" not in argv[0]:
             wanted.setdefault(argv[0], argv[0])
@@ -351,13 +363,44 @@ class _Workshop:
         return self._box.get(place, MAX_PROGRAM_BYTES)
 
     def _unpack(self) -> None:
-        if self._source.kind == "directory":
+        source = self._recipe.source
+        if isinstance(source, DirectorySource | RootfsSource):
             self._box.put_tree(self._source.files[0].content, TREE)
             return
         for file in self._source.files:
             self._box.put(f"/work/in/{file.name}", file.content)
+        if isinstance(source, ArchiveSource):
+            self._unpack_archive(source)
+            return
         dsc = next(file.name for file in self._source.files if file.name.endswith(".dsc"))
         self._must("source", ("dpkg-source", "--no-check", "--extract", f"/work/in/{dsc}", TREE), cwd="/work")
+
+    def _unpack_archive(self, source: ArchiveSource) -> None:
+        """Hostile archives meet tar and git in the box only: what they write has the box's size, and ends with it."""
+        place = f"/work/in/{source.path.name}"
+        if source.kind == "tarball":
+            self._must("source", ("mkdir", "-p", TREE), cwd="/work")
+            options = ("--no-same-owner", "--no-same-permissions", f"--strip-components={source.strip}")
+            self._must(
+                "source",
+                ("tar", "--extract", f"--file={place}", *options, f"--directory={TREE}"),
+                cwd="/work",
+            )
+            return
+        git = (
+            "git",
+            "-c",
+            "core.hooksPath=/dev/null",
+            "-c",
+            "protocol.allow=never",
+            "-c",
+            "protocol.file.allow=always",
+        )
+        self._must("source", (*git, "clone", "--quiet", "--no-checkout", "--", place, TREE), cwd="/work")
+        self._must(
+            "source", (*git, "-C", TREE, "checkout", "--quiet", "--detach", source.commit), cwd="/work"
+        )
+        self._must("source", ("rm", "-r", "-f", f"{TREE}/.git"), cwd="/work")
 
     def _read(self, path: PurePosixPath, max_bytes: int) -> bytes:
         try:

@@ -17,6 +17,7 @@ MAX_RECIPE_BYTES = 64 << 10
 MAX_PATCH_BYTES = 256 << 10
 MAX_INPUT_BYTES = 2 << 20
 
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]{1,63}")
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.+:~-]{0,127}")
@@ -66,6 +67,30 @@ class DirectorySource:
     """A directory below the recipe's root: a program of our own."""
 
     path: PurePosixPath
+
+
+@dataclass(frozen=True)
+class RootfsSource:
+    """A directory below the recipe's root that holds an unpacked OCI image: links are kept, nothing need be built."""
+
+    path: PurePosixPath
+
+
+@dataclass(frozen=True)
+class ArchiveSource:
+    """One file below the recipe's root that holds the whole source, unpacked in the build box."""
+
+    kind: str
+    """`tarball` or `git-bundle`."""
+    path: PurePosixPath
+    sha256: str
+    strip: int = 0
+    """Leading path parts that are taken off a tarball's names."""
+    commit: str = ""
+    """What is checked out of a bundle: forty hex digits."""
+
+
+AnySource = DebianSource | DirectorySource | RootfsSource | ArchiveSource
 
 
 @dataclass(frozen=True)
@@ -205,18 +230,29 @@ class CheckSpec:
 
 
 @dataclass(frozen=True)
+class OtherVersion:
+    """Another version of the program, on which the proofs are tried as it stands."""
+
+    name: str
+    source: AnySource
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A loaded recipe; every file beside it has been read."""
 
     name: str
     title: str
-    source: DebianSource | DirectorySource
+    source: AnySource
     patches: tuple[PatchSpec, ...]
     build: BuildSpec
     run: RunSpec
     proofs: tuple[ProofSpec, ...]
     controls: tuple[ControlSpec, ...]
     tests: tuple[CheckSpec, ...]
+    versions: tuple[OtherVersion, ...]
+    minimise_s: int
+    """Seconds spent on making each reproduced proof smaller; 0 for none."""
     tier: Tier
     """The weakest isolation that its boxes may have."""
     mutation_s: int
@@ -277,7 +313,7 @@ class _Reader:
         name = document.text("name", NAME)
         title = document.text("title", max_chars=200)
         source = self._source(document.table("source"))
-        build = self._build(document.table("build"))
+        build = self._build(document.table("build"), prebuilt=isinstance(source, RootfsSource))
         run = self._run(document.table("run"))
         proofs = self._named(document, "proof", lambda table: self._proof(table, run), lambda p: p.name)
         known = tuple(proof.name for proof in proofs)
@@ -287,6 +323,10 @@ class _Reader:
         mutation = document.table("mutation", optional=True)
         mutation_s = mutation.integer("seconds", 0, 120, 0)
         mutation.done()
+        minimise = document.table("minimise", optional=True)
+        minimise_s = minimise.integer("seconds", 0, 120, 0)
+        minimise.done()
+        versions = self._named(document, "version", self._version, lambda v: v.name, optional=True)
         tier = self._tier(document)
         document.done()
         return Recipe(
@@ -299,11 +339,18 @@ class _Reader:
             proofs=proofs,
             controls=controls,
             tests=tests,
+            versions=versions,
+            minimise_s=minimise_s,
             tier=tier,
             mutation_s=mutation_s,
             root=self._root,
             sha256=sha256,
         )
+
+    def _version(self, table: Table) -> OtherVersion:
+        version = OtherVersion(table.text("name", NAME), self._source(table.table("source")))
+        table.done()
+        return version
 
     def _tier(self, document: Table) -> Tier:
         named = document.text("tier") if document.has("tier") else "T0"
@@ -313,26 +360,30 @@ class _Reader:
             return "T1"
         raise RecipeError(document.name("tier"), f"{named!r} is neither 'T0' nor 'T1'")
 
-    def _source(self, table: Table) -> DebianSource | DirectorySource:
+    def _source(self, table: Table) -> AnySource:
         kind = table.text("kind")
-        source: DebianSource | DirectorySource
+        source: AnySource
         if kind == "debian":
-            source = DebianSource(
-                package=table.text("package", _PACKAGE),
-                version=table.text("version", _VERSION),
-                release=table.text("release", _RELEASE),
-                files=tuple(_pinned_file(item) for item in table.tables("files")),
-                without=table.paths("without", optional=True),
-            )
-            if sum(file.name.endswith(".dsc") for file in source.files) != 1:
-                raise RecipeError(table.name("files"), "must name exactly one .dsc file")
-        elif kind == "directory":
-            source = DirectorySource(table.path("path"))
-            self._inside(source.path, table.name("path"))
+            source = _debian(table)
+        elif kind in ("directory", "rootfs"):
+            place = table.path("path")
+            self._inside(place, table.name("path"))
+            source = DirectorySource(place) if kind == "directory" else RootfsSource(place)
+        elif kind in ("tarball", "git-bundle"):
+            source = self._archive(kind, table)
         else:
-            raise RecipeError(table.name("kind"), f"{kind!r} is neither 'debian' nor 'directory'")
+            known = "'debian', 'directory', 'rootfs', 'tarball', 'git-bundle'"
+            raise RecipeError(table.name("kind"), f"{kind!r} is none of {known}")
         table.done()
         return source
+
+    def _archive(self, kind: str, table: Table) -> ArchiveSource:
+        path = table.path("file")
+        self._inside(path, table.name("file"))
+        sha256 = table.text("sha256", _SHA256)
+        if kind == "tarball":
+            return ArchiveSource(kind, path, sha256, strip=table.integer("strip", 0, 4, 1))
+        return ArchiveSource(kind, path, sha256, commit=table.text("commit", _COMMIT))
 
     def _patch(self, table: Table, proofs: tuple[str, ...]) -> PatchSpec:
         patch = PatchSpec(
@@ -347,7 +398,7 @@ class _Reader:
         table.done()
         return patch
 
-    def _build(self, table: Table) -> BuildSpec:
+    def _build(self, table: Table, *, prebuilt: bool) -> BuildSpec:
         env_table = table.table("env", optional=True)
         env: dict[str, str] = {}
         for key in tuple(env_table):
@@ -367,7 +418,7 @@ class _Reader:
             sanitizers=sanitizers,
             env=env,
             prepare=table.argument_vectors("prepare", optional=True),
-            steps=table.argument_vectors("steps"),
+            steps=table.argument_vectors("steps", optional=prebuilt),
             outputs=table.paths("outputs"),
             test_files=table.paths("test_files", optional=True),
             timeout_s=table.integer("timeout_s", 1, 3600, 600),
@@ -527,6 +578,19 @@ class _Reader:
             if name in names[:index]:
                 raise RecipeError(f"{key}[{index}].name", f"{name!r} is used twice")
         return items
+
+
+def _debian(table: Table) -> DebianSource:
+    source = DebianSource(
+        package=table.text("package", _PACKAGE),
+        version=table.text("version", _VERSION),
+        release=table.text("release", _RELEASE),
+        files=tuple(_pinned_file(item) for item in table.tables("files")),
+        without=table.paths("without", optional=True),
+    )
+    if sum(file.name.endswith(".dsc") for file in source.files) != 1:
+        raise RecipeError(table.name("files"), "must name exactly one .dsc file")
+    return source
 
 
 def _pinned_file(table: Table) -> PinnedFile:

@@ -12,6 +12,7 @@ from proofhouse.attest import Envelope, JsonValue, Signer, sign_statement, state
 from proofhouse.validation._candidates import Candidate
 from proofhouse.validation._crash import Crash
 from proofhouse.validation._matrix import KillMatrix
+from proofhouse.validation._minimise import Smaller
 from proofhouse.validation._refusal import Refusal
 from proofhouse.validation._verdict import Verdict
 
@@ -26,6 +27,14 @@ class PatchVerdict(StrEnum):
     PROVED = "proved"
     NOT_PROVED = "not-proved"
     NEEDS_HUMAN = "needs-human"
+
+
+class Standing(StrEnum):
+    """Whether a version shows a flaw."""
+
+    AFFECTED = "affected"
+    NOT_AFFECTED = "not-affected"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,18 @@ class ProofResult:
     crash: Crash | None
     seconds: float
     """Longest of its runs."""
+    minimised: tuple[Smaller, ...] = ()
+    """Its inputs made smaller, where the recipe asks for it and it could be done."""
+
+
+@dataclass(frozen=True)
+class VersionResult:
+    """One proof on another version of the program, as that stands."""
+
+    version: str
+    proof: str
+    standing: Standing
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -124,6 +145,7 @@ class ValidationResult:
     groups: tuple[GroupResult, ...]
     candidates: tuple[Candidate, ...]
     """Pairs of proofs that look alike (T0, T1), whether or not the kill matrix made them one."""
+    other_versions: tuple[VersionResult, ...]
     invalid_runs: int
     """Runs whose sandbox died in every attempt."""
     versions: Mapping[str, str]

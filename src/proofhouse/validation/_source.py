@@ -14,10 +14,20 @@ from pathlib import Path
 from proofhouse.validation._archive import Archive, newest
 from proofhouse.validation._cache import storage_errors
 from proofhouse.validation._errors import RecipeError, SourceUnavailable, StorageFull
-from proofhouse.validation._recipe import DebianSource, DirectorySource, PinnedFile, Recipe
+from proofhouse.validation._recipe import (
+    ArchiveSource,
+    DebianSource,
+    DirectorySource,
+    PinnedFile,
+    Recipe,
+    RootfsSource,
+)
 
 MAX_TREE_BYTES = 16 << 20
 MAX_TREE_FILES = 2000
+MAX_ROOTFS_BYTES = 256 << 20
+MAX_ROOTFS_FILES = 20_000
+MAX_ARCHIVE_BYTES = 64 << 20
 MIN_FREE_BYTES = 256 << 20
 """apt's lists of a whole release and one source package, with room to spare."""
 
@@ -36,12 +46,12 @@ class Source:
     """What will be built.
 
     Attributes:
-        kind: `debian` (a public program) or `directory` (ours).
+        kind: `debian` (a public program), `directory` (ours), or `rootfs`, `tarball`, `git-bundle` (a recipe's).
         name: package, or the directory's path.
         version: the version used; empty for a directory.
         pinned_version: the version that the recipe names; empty for a directory.
         release: Debian code name; empty for a directory.
-        files: the package's files, or one tar of the directory.
+        files: the package's files, one tar of the directory, or the archive.
     """
 
     kind: str
@@ -74,10 +84,12 @@ def fetch_source(recipe: Recipe, cache_dir: Path, *, offline: bool = False) -> S
         SourceUnavailable: not in the cache, and no archive in reach has it.
         ToolMissing: apt is needed and not here.
         StorageFull: the cache has no room for a download.
-        RecipeError: a source directory breaks a bound.
+        RecipeError: a source directory or archive breaks a bound, or its digest is another.
     """
-    if isinstance(recipe.source, DirectorySource):
+    if isinstance(recipe.source, DirectorySource | RootfsSource):
         return _directory(recipe, recipe.source)
+    if isinstance(recipe.source, ArchiveSource):
+        return _archive(recipe, recipe.source)
     return _debian(recipe.source, cache_dir, offline=offline)
 
 
@@ -151,12 +163,32 @@ def _keep(path: Path, pinned: PinnedFile, store: Path) -> None:
         path.replace(store / pinned.sha256)
 
 
-def _directory(recipe: Recipe, source: DirectorySource) -> Source:
+def _archive(recipe: Recipe, source: ArchiveSource) -> Source:
+    with (recipe.root / source.path).open("rb") as stream:
+        content = stream.read(MAX_ARCHIVE_BYTES + 1)
+    if len(content) > MAX_ARCHIVE_BYTES:
+        raise RecipeError("source.file", f"is larger than {MAX_ARCHIVE_BYTES} bytes")
+    found = hashlib.sha256(content).hexdigest()
+    if found != source.sha256:
+        raise RecipeError(
+            "source.sha256", f"{source.path} has SHA-256 {found}; the recipe pins {source.sha256}"
+        )
+    return Source(
+        kind=source.kind,
+        name=str(source.path),
+        version=source.commit,
+        pinned_version=source.commit,
+        release="",
+        files=(SourceFile(source.path.name, found, content),),
+    )
+
+
+def _directory(recipe: Recipe, source: DirectorySource | RootfsSource) -> Source:
     root = (recipe.root / source.path).resolve()
-    content = _tar(root)
+    content = _tar(root, image=isinstance(source, RootfsSource))
     digest = hashlib.sha256(content).hexdigest()
     return Source(
-        kind="directory",
+        kind="rootfs" if isinstance(source, RootfsSource) else "directory",
         name=str(source.path),
         version="",
         pinned_version="",
@@ -165,35 +197,48 @@ def _directory(recipe: Recipe, source: DirectorySource) -> Source:
     )
 
 
-def _tar(root: Path) -> bytes:
-    """The directory as a tar that depends on nothing but names, bytes and the executable bit."""
+def _tar(root: Path, *, image: bool) -> bytes:
+    """The directory as a tar that depends on nothing but names, bytes, links and the executable bit."""
+    max_bytes = MAX_ROOTFS_BYTES if image else MAX_TREE_BYTES
+    max_files = MAX_ROOTFS_FILES if image else MAX_TREE_FILES
     buffer = io.BytesIO()
     total = count = 0
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for path in _regular_files(root):
-            content = path.read_bytes()
-            total, count = total + len(content), count + 1
-            if total > MAX_TREE_BYTES or count > MAX_TREE_FILES:
-                raise RecipeError(
-                    "source.path", f"holds more than {MAX_TREE_BYTES} bytes or {MAX_TREE_FILES} files"
-                )
+        for path in _entries(root, links=image):
             member = tarfile.TarInfo(path.relative_to(root).as_posix())
-            member.size = len(content)
-            member.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
-            archive.addfile(member, io.BytesIO(content))
+            if path.is_symlink():
+                member.type, member.linkname = tarfile.SYMTYPE, str(path.readlink())
+            else:
+                member.size = path.stat().st_size
+                member.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+            total, count = total + member.size, count + 1
+            if total > max_bytes or count > max_files:
+                raise RecipeError("source.path", f"holds more than {max_bytes} bytes or {max_files} files")
+            archive.addfile(member, io.BytesIO(path.read_bytes()) if member.isreg() else None)
     if not count:
         raise RecipeError("source.path", "holds no files")
     return buffer.getvalue()
 
 
-def _regular_files(root: Path) -> Iterator[Path]:
+def _entries(root: Path, *, links: bool) -> Iterator[Path]:
+    """Regular files in order and, where wanted, symbolic links that stay below the root."""
     if not root.is_dir():
         raise RecipeError("source.path", "is not a directory")
     found: list[Path] = []
-    for directory, _, names in os.walk(root):
-        for name in names:
+    for directory, directories, names in os.walk(root):
+        linked = [name for name in directories if (Path(directory) / name).is_symlink()]
+        for name in (*names, *linked):
             path = Path(directory) / name
-            if path.is_symlink() or not path.is_file():
+            if path.is_symlink() and links:
+                if not _stays(root, path):
+                    raise RecipeError("source.path", f"{path.relative_to(root)} leads out of the image")
+            elif path.is_symlink() or not path.is_file():
                 raise RecipeError("source.path", f"{path.relative_to(root)} is not a regular file")
             found.append(path)
     return iter(sorted(found))
+
+
+def _stays(root: Path, link: Path) -> bool:
+    target = link.readlink()
+    place = Path(os.path.normpath(link.parent / target))
+    return not target.is_absolute() and place.is_relative_to(root)

@@ -15,9 +15,10 @@ from proofhouse.validation._build import Builds, build
 from proofhouse.validation._cache import storage_errors
 from proofhouse.validation._candidates import Candidate, Seen, candidates
 from proofhouse.validation._diff import read_diff
+from proofhouse.validation._errors import BoxTooSmall, BuildFailed, RecipeError, SourceUnavailable
 from proofhouse.validation._execution import OpenBox
 from proofhouse.validation._matrix import KillMatrix, merge_groups
-from proofhouse.validation._recipe import Recipe
+from proofhouse.validation._recipe import OtherVersion, Recipe
 from proofhouse.validation._refusal import half_suspects
 from proofhouse.validation._result import (
     GroupResult,
@@ -25,7 +26,9 @@ from proofhouse.validation._result import (
     PatchVerdict,
     ProofResult,
     SourceResult,
+    Standing,
     ValidationResult,
+    VersionResult,
 )
 from proofhouse.validation._source import Source, fetch_source
 from proofhouse.validation._verdict import Verdict
@@ -101,6 +104,11 @@ def validate(
         matrix, measured = bench.measure(proofs)
         patches = _without_halves(matrix, proofs, measured)
         seconds["patch"] = time.monotonic() - mark
+    others = tuple(
+        found
+        for version in recipe.versions
+        for found in _try_version(recipe, version, cache_dir, tell, opener, offline=offline)
+    )
     seconds["total"] = time.monotonic() - clock
     result = ValidationResult(
         recipe=recipe.name,
@@ -114,6 +122,7 @@ def validate(
         kill_matrix=matrix,
         groups=_groups(recipe, matrix, patches),
         candidates=_candidates(recipe, builds, proofs),
+        other_versions=others,
         invalid_runs=bench.invalid_runs,
         versions={"compiler": builds.compiler, "recipe_format": "1"},
         tier=tier,
@@ -137,6 +146,41 @@ def _source_result(source: Source) -> SourceResult:
         sha256=sha256_hex(canonical(files)),
         files=files,
     )
+
+
+def _try_version(
+    recipe: Recipe,
+    version: OtherVersion,
+    cache_dir: Path,
+    tell: OnProgress,
+    opener: OpenBox,
+    *,
+    offline: bool,
+) -> tuple[VersionResult, ...]:
+    """Every proof on another version as it stands; one that cannot be had or built is unknown, with the reason."""
+    other = replace(recipe, source=version.source, patches=(), versions=(), minimise_s=0)
+    tell(Progress("patch", f"no patch, but version {version.name}"))
+    try:
+        source = fetch_source(other, cache_dir, offline=offline)
+        builds = build(other, source, cache_dir, on_step=lambda *_: None, opener=opener)
+    except (SourceUnavailable, BuildFailed, BoxTooSmall, RecipeError) as error:
+        return tuple(
+            VersionResult(version.name, proof.name, Standing.UNKNOWN, str(error)) for proof in recipe.proofs
+        )
+    with Bench(other, builds, tell, opener, min(os.cpu_count() or 1, 4)) as bench:
+        return tuple(
+            VersionResult(
+                version.name, proof.name, _STANDING.get(proof.verdict, Standing.UNKNOWN), proof.reason
+            )
+            for proof in bench.prove_all()
+        )
+
+
+_STANDING = {
+    Verdict.REPRODUCED: Standing.AFFECTED,
+    Verdict.NOT_REPRODUCED: Standing.NOT_AFFECTED,
+    Verdict.ALREADY_FIXED: Standing.NOT_AFFECTED,
+}
 
 
 def _without_halves(

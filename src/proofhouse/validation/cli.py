@@ -132,11 +132,16 @@ def summary(result: ValidationResult) -> str:
         lines.append(
             f"  proof {proof.name} [{names}]: {proof.verdict} {proof.crashes}/{proof.runs}{crash}{why}"
         )
+        lines += [
+            f"    {each.input}: {each.after_bytes} of its {each.before_bytes} bytes are enough"
+            for each in proof.minimised
+        ]
     for patch in result.patches:
         stopped = ", ".join(patch.stopped) or "nothing"
         why = f" ({patch.refusal})" if patch.refusal else ""
         lines.append(f"  patch {patch.name}: {patch.verdict}{why}, stops {stopped}")
         lines += [f"    {reason}" for reason in patch.reasons]
+    lines += [f"  version {v.version}: {v.standing} by {v.proof}" for v in result.other_versions]
     for group in result.groups:
         lines.append(f"  bug: {', '.join(group.identifiers)} ({', '.join(group.proofs)})")
     lines.append(f"  {result.seconds['total']:.1f} s, {result.versions['compiler']}, sandbox {result.tier}")
