@@ -200,7 +200,7 @@ def test_a_program_that_hangs_on_its_proof_goes_to_a_person(tmp_path: Path, cach
         "for (;;) puts(text);",
         "for (;;) fork();",
         "for (;;) memset(malloc(1 << 24), 1, 1 << 24);",
-        "kill(-1, 9);",
+        "raise(SIGKILL);",
     ],
 )
 def test_a_proof_that_floods_forks_fills_memory_or_kills_is_classed_and_harms_no_other(
