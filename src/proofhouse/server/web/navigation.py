@@ -23,6 +23,12 @@ class Place:
 _PLACES: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("Reviews", "reviews:list", frozenset({Role.AUTHORITY, Role.DEVELOPER, Role.REVIEWER})),
     ("Cases", "cases:list", frozenset({Role.COORDINATOR, Role.MAINTAINER})),
+    ("Intake", "cases:intake", frozenset({Role.COORDINATOR})),
+    (
+        "Leases",
+        "cases:leases",
+        frozenset({Role.COORDINATOR, Role.DEVELOPER, Role.MAINTAINER, Role.OPERATOR, Role.REVIEWER}),
+    ),
     ("Advisories", "advisories:list", frozenset({Role.COORDINATOR})),
     ("Members", "members:list", frozenset({Role.COORDINATOR, Role.OPERATOR})),
     ("Releases", "releases:list", frozenset({Role.COORDINATOR, Role.MAINTAINER, Role.OPERATOR})),
@@ -30,12 +36,6 @@ _PLACES: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("Letters", "correspondence:list", frozenset(Role)),
     ("Register", "reviews:register", frozenset(Role)),
     ("Ledger", "oversight:ledger", frozenset(Role)),
-    ("Intake", "cases:intake", frozenset({Role.COORDINATOR})),
-    (
-        "Leases",
-        "cases:leases",
-        frozenset({Role.COORDINATOR, Role.DEVELOPER, Role.MAINTAINER, Role.OPERATOR, Role.REVIEWER}),
-    ),
     ("Work", "engine:work", frozenset({Role.COORDINATOR, Role.REVIEWER, Role.STEWARD})),
     ("People", "accounts:people", frozenset({Role.STEWARD})),
     ("Emergencies", "accounts:emergencies", frozenset({Role.INSPECTOR})),
