@@ -202,7 +202,7 @@ class NewReport(Body):
     proofs: Annotated[list[Enclosed], Field(min_length=1, max_length=16)]
 
 
-class Found(Body):
+class HowFound(Body):
     """How the flaw was found; of an AI system also what it was asked to do."""
 
     means: Annotated[Means, Field(strict=False)]
@@ -222,7 +222,7 @@ class NewSubmission(Body):
     claimed_crash: Annotated[str, Field(max_length=100)] = ""
     weakness: Annotated[str, Field(max_length=9)] = ""
     location: Annotated[str, Field(max_length=400)] = ""
-    provenance: Found | None = None
+    provenance: HowFound | None = None
     files: Annotated[list[Given], Field(default_factory=list, max_length=FILES_MOST)]
     recipe: Base64 | None = None
 
@@ -233,7 +233,7 @@ class NewDocument(Body):
     format: Literal["sarif", "csaf", "osv"]
     content: Base64
     product: Annotated[str, Field(max_length=200)] = ""
-    provenance: Found | None = None
+    provenance: HowFound | None = None
 
 
 class NewReading(Body):
