@@ -10,40 +10,7 @@ from django.core.files.uploadedfile import UploadedFile
 
 from proofhouse.server.cases.rules import Means, PromptClass, ReportState, Standard
 from proofhouse.server.cases.submission import FILE_BYTES, FILES_MOST
-
-_TEXT = {"class": "usa-input"}
-_SELECT = {"class": "usa-select"}
-
-
-def line(label: str, *, required: bool = True, length: int = 200, hint: str = "") -> forms.CharField:
-    """A field for one line."""
-    return forms.CharField(
-        label=label, required=required, max_length=length, help_text=hint, widget=forms.TextInput(attrs=_TEXT)
-    )
-
-
-def prose(label: str, hint: str = "", *, required: bool = True, length: int = 4000) -> forms.CharField:
-    """A field for words of several lines."""
-    return forms.CharField(
-        label=label,
-        required=required,
-        max_length=length,
-        help_text=hint,
-        widget=forms.Textarea(attrs={"class": "usa-textarea", "rows": 6}),
-    )
-
-
-def choice(
-    label: str, choices: list[tuple[str, str]], *, required: bool = True, hint: str = ""
-) -> forms.ChoiceField:
-    """A field for one of several."""
-    return forms.ChoiceField(
-        label=label,
-        choices=choices,
-        required=required,
-        help_text=hint,
-        widget=forms.Select(attrs=_SELECT),
-    )
+from proofhouse.server.web.fields import TEXT, choice, line, prose
 
 
 class _Files(forms.ClearableFileInput):
@@ -121,7 +88,7 @@ class ReportForm(forms.Form):
         required=False,
         max_length=254,
         help_text="You may leave it out: the page that follows shows how your report stands.",
-        widget=forms.EmailInput(attrs=_TEXT),
+        widget=forms.EmailInput(attrs=TEXT),
     )
 
     def __init__(self, *data: Any, signed_in: bool) -> None:

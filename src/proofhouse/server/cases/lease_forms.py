@@ -8,9 +8,9 @@ from typing import Any
 
 from django import forms
 
-from proofhouse.server.cases.forms import choice, line, prose
 from proofhouse.server.cases.lease_rules import Mandate, Method
 from proofhouse.server.engine.clock import wire
+from proofhouse.server.web.fields import choice, line, prose
 
 _METHODS = [
     (Method.FUZZING, "Fuzzing"),

@@ -15,31 +15,7 @@ from proofhouse.letters import LETTER_TYPES, Introduction
 from proofhouse.server.engine.clock import now, wire
 from proofhouse.server.engine.ids import uuid7
 from proofhouse.server.engine.models import Letter, Thread
-
-_TEXT = {"class": "usa-input"}
-_AREA = {"class": "usa-textarea", "rows": 5}
-
-
-def _line(label: str, *, required: bool = True, length: int = 200, hint: str = "") -> forms.CharField:
-    return forms.CharField(
-        label=label,
-        required=required,
-        max_length=length,
-        help_text=hint,
-        widget=forms.TextInput(attrs=_TEXT),
-    )
-
-
-def _text(label: str, *, required: bool = True, length: int = 4000) -> forms.CharField:
-    return forms.CharField(
-        label=label, required=required, max_length=length, widget=forms.Textarea(attrs=_AREA)
-    )
-
-
-def _choice(label: str, choices: list[tuple[str, str]], *, required: bool = True) -> forms.ChoiceField:
-    return forms.ChoiceField(
-        label=label, choices=choices, required=required, widget=forms.Select(attrs={"class": "usa-select"})
-    )
+from proofhouse.server.web.fields import TEXT, area, choice, line, prose
 
 
 class LetterForm(forms.Form):
@@ -81,14 +57,14 @@ class LetterForm(forms.Form):
 class ReasonForm(forms.Form):
     """Why something is done: a stuck letter tried again or given up, a key renewed."""
 
-    reason = _line("Reason", hint="Kept in the ledger.")
+    reason = line("Reason", hint="Kept in the ledger.")
 
 
 class EndForm(forms.Form):
     """Which key is believed no longer, and why."""
 
-    key = _choice("Key", [])
-    reason = _line("Reason", hint="Kept in the ledger.")
+    key = choice("Key", [])
+    reason = line("Reason", hint="Kept in the ledger.")
 
     def __init__(self, keys: list[tuple[str, str]], *data: Any) -> None:
         super().__init__(*data)
@@ -102,7 +78,7 @@ class HandedForm(forms.Form):
         label="Introduction of the other house",
         help_text="The JSON object that its steward gave you.",
         max_length=5000,
-        widget=forms.Textarea(attrs=_AREA),
+        widget=forms.Textarea(attrs=area(5)),
     )
 
     def clean_introduction(self) -> dict[str, Any]:
@@ -130,7 +106,7 @@ class IntroduceForm(HandedForm):
         choices=[(name, name) for name in sorted({spec.name for spec in LETTER_TYPES.values()})],
         widget=forms.SelectMultiple(attrs={"class": "usa-select", "size": 8}),
     )
-    transport = _choice("How letters travel", [("https", "HTTPS"), ("file", "By file, carried by a courier")])
+    transport = choice("How letters travel", [("https", "HTTPS"), ("file", "By file, carried by a courier")])
     compared = forms.BooleanField(
         label="I compared this fingerprint with somebody of that house over another channel",
         error_messages={
@@ -148,15 +124,15 @@ class InquiryForm(LetterForm):
 
     title = "Ask whether a model is covered"
     lead = "Voluntary: nothing follows from not asking, and you may withdraw the question at any time."
-    model_name = _line("Model")
+    model_name = line("Model")
     model_sha256 = forms.RegexField(
         r"^[0-9a-f]{64}$",
         label="Digest of the model",
         help_text="SHA-256 of the weights or of the description of the endpoint, 64 hexadecimal digits.",
-        widget=forms.TextInput(attrs=_TEXT),
+        widget=forms.TextInput(attrs=TEXT),
         error_messages={"invalid": "Write 64 digits, 0 to 9 and a to f."},
     )
-    capabilities = _text("What it can do", required=False)
+    capabilities = prose("What it can do", required=False, rows=5)
     planned_partner_release = forms.DateField(
         label="Planned release to trusted partners",
         widget=forms.DateInput(attrs={"class": "usa-input", "type": "date"}),
@@ -177,8 +153,8 @@ class AcceptanceForm(LetterForm):
 
     title = "Agree to the terms"
     lead = "Your agreement names exactly the version that was proposed to you last."
-    name = _line("Name of who signs")
-    role = _line("Role of who signs", hint="For instance general counsel.")
+    name = line("Name of who signs")
+    role = line("Role of who signs", hint="For instance general counsel.")
 
     def body(self) -> dict[str, Any]:
         """See `LetterForm`."""
@@ -200,13 +176,13 @@ class AccessForm(LetterForm):
 
     title = "Offer access"
     lead = "For at most thirty days, and yours to end at any time."
-    interface = _choice(
+    interface = choice(
         "How", [("api", "An API"), ("hosted-weights", "Hosted weights"), ("on-premises", "On your premises")]
     )
     days = forms.IntegerField(
         label="Days", min_value=1, max_value=30, widget=forms.NumberInput(attrs={"class": "usa-input"})
     )
-    restrictions = _text("Restrictions", required=False)
+    restrictions = prose("Restrictions", required=False, rows=5)
 
     def body(self) -> dict[str, Any]:
         """See `LetterForm`."""
@@ -225,13 +201,13 @@ class ReportForm(LetterForm):
     title = "Report a vulnerability"
     lead = "One vulnerability, with the file that shows it. You keep the credit."
     multipart = True
-    report_title = _line("Title")
-    identifier = _line("Name of the flaw, if it has one", required=False, hint="For instance CVE-2026-0001.")
-    product_name = _line("Product")
-    product_version = _line("Version", required=False, length=100)
-    description = _text("What happens", length=8000)
-    claimed_crash = _line("Sanitizer class that the proof shows", required=False, length=100)
-    means = _choice(
+    report_title = line("Title")
+    identifier = line("Name of the flaw, if it has one", required=False, hint="For instance CVE-2026-0001.")
+    product_name = line("Product")
+    product_version = line("Version", required=False, length=100)
+    description = prose("What happens", length=8000, rows=5)
+    claimed_crash = line("Sanitizer class that the proof shows", required=False, length=100)
+    means = choice(
         "Found by",
         [
             ("person", "A person"),
@@ -277,7 +253,7 @@ class CaseForm(LetterForm):
     title = "Answer in this case"
     lead = "Each answer moves the case one step; both sides see the same steps."
     multipart = True
-    act = _choice(
+    act = choice(
         "Answer",
         [
             ("vendor-acknowledged", "We have it and look into it"),
@@ -287,7 +263,7 @@ class CaseForm(LetterForm):
             ("note", "A note"),
         ],
     )
-    status = _choice(
+    status = choice(
         "Status",
         [
             ("", "–"),
@@ -298,9 +274,9 @@ class CaseForm(LetterForm):
         ],
         required=False,
     )
-    text = _text("Text", required=False, length=8000)
+    text = prose("Text", required=False, length=8000, rows=5)
     patch = forms.FileField(label="Patch", required=False, max_length=100)
-    fixed_version = _line("First version with the patch", required=False, length=100)
+    fixed_version = line("First version with the patch", required=False, length=100)
 
     def body(self) -> dict[str, Any]:
         """See `LetterForm`."""
@@ -332,7 +308,7 @@ class SbomForm(LetterForm):
     title = "Give a parts list"
     lead = "So that you hear only of what touches you."
     multipart = True
-    name = _line("Which system it describes")
+    name = line("Which system it describes")
     sbom = forms.FileField(label="Parts list, CycloneDX JSON", max_length=100)
 
     def body(self) -> dict[str, Any]:
