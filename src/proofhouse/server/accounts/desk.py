@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from proofhouse.server.accounts import services, sessions
 from proofhouse.server.accounts.forms import InviteForm, OrganisationForm, RoleForm
-from proofhouse.server.accounts.gate import NotAllowed, NotFound, access, visible
+from proofhouse.server.accounts.gate import NotAllowed, NotFound, visible
 from proofhouse.server.accounts.minting import Kind, link_of, mint
 from proofhouse.server.accounts.models import BreakGlass, Invitation, Membership, Organisation, Person
 from proofhouse.server.accounts.permissions import Role
@@ -24,7 +24,7 @@ from proofhouse.server.engine.acts import ActError
 from proofhouse.server.engine.clock import now
 from proofhouse.server.house import this_house
 from proofhouse.server.web.cells import at, plain, receipt, state
-from proofhouse.server.web.pages import Cell, Page, Table, person_of, show
+from proofhouse.server.web.pages import Cell, Page, Table, person_of, row_for, show
 
 
 def _steward(request: HttpRequest) -> Person:
@@ -131,10 +131,7 @@ def add_organisation(request: HttpRequest) -> HttpResponse:
 def person(request: HttpRequest, person: UUID) -> HttpResponse:
     """One person: roles, sessions, and stopping them."""
     steward = _steward(request)
-    try:
-        who = access(steward, Person, id=person)
-    except NotFound:
-        raise Http404 from None
+    who = row_for(steward, Person, id=person)
     context = {
         "who": who,
         "facts": [

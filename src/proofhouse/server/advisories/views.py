@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from proofhouse.server.accounts.gate import NotFound, access, visible
+from proofhouse.server.accounts.gate import visible
 from proofhouse.server.advisories.models import Advisory
 from proofhouse.server.web.cells import at, digest, plain, receipt, state
-from proofhouse.server.web.pages import Cell, Page, Table, person_of, show, timeline
+from proofhouse.server.web.pages import Cell, Page, Table, person_of, row_for, show, timeline
 
 
 def advisories(request: HttpRequest) -> HttpResponse:
@@ -31,10 +31,7 @@ def advisories(request: HttpRequest) -> HttpResponse:
 def advisory(request: HttpRequest, number: str) -> HttpResponse:
     """One advisory and the documents that carry it."""
     person = person_of(request)
-    try:
-        row = access(person, Advisory, number=number)
-    except NotFound:
-        raise Http404 from None
+    row = row_for(person, Advisory, number=number)
     facts = [
         ("Title", plain(row.title)),
         ("Case", Cell(row.case.title, reverse("cases:case", args=[row.case_id]))),

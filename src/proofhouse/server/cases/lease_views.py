@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from proofhouse.server.accounts.gate import NotAllowed, NotFound, access, may_do, visible
+from proofhouse.server.accounts.gate import NotAllowed, may_do, visible
 from proofhouse.server.accounts.permissions import Permission
 from proofhouse.server.cases import lease_services
 from proofhouse.server.cases.lease_forms import EndForm, LeaseForm, QuestionForm, RulesForm
@@ -21,7 +21,7 @@ from proofhouse.server.cases.models import BlindCheck, ProductRules, ScanLease
 from proofhouse.server.cases.submission import SubmissionRefused
 from proofhouse.server.engine.acts import ActError
 from proofhouse.server.web.cells import at, plain, receipt, state
-from proofhouse.server.web.pages import Cell, Page, Table, person_of, show
+from proofhouse.server.web.pages import Cell, Page, Table, person_of, row_for, show
 
 _GOOD = frozenset({LeaseState.ACTIVE.value})
 _REFUSALS = (ActError, NotAllowed, SubmissionRefused)
@@ -133,10 +133,7 @@ def _filled_in(
 def lease(request: HttpRequest, lease: UUID) -> HttpResponse:
     """One lease: what it covers, how many others are there, and its end."""
     person = person_of(request)
-    try:
-        row = access(person, ScanLease, id=lease)
-    except NotFound:
-        raise Http404 from None
+    row = row_for(person, ScanLease, id=lease)
     own = row.holder_id == person.pk and row.state == LeaseState.ACTIVE
     question, end = QuestionForm(), EndForm()
     status = 200

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from proofhouse.server.accounts.gate import NotAllowed, NotFound, access, may_do, visible
+from proofhouse.server.accounts.gate import NotAllowed, may_do, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission, Role
 from proofhouse.server.cases import queries
@@ -23,7 +23,7 @@ from proofhouse.server.cases.submission import SubmissionRefused
 from proofhouse.server.engine.acts import ActError
 from proofhouse.server.engine.blobs import get_blob
 from proofhouse.server.web.cells import at, digest, plain, receipt, state
-from proofhouse.server.web.pages import Cell, Page, Table, person_of, show, timeline
+from proofhouse.server.web.pages import Cell, Page, Table, person_of, row_for, show, timeline
 
 GOOD = frozenset({"reproduced", "read-real"})
 BAD = frozenset({"not-reproduced", "read-unfounded"})
@@ -73,10 +73,7 @@ def _row(report: Report) -> list[Cell]:
 def report(request: HttpRequest, report: UUID) -> HttpResponse:
     """One report: its words, its files, what running or reading it showed."""
     person = person_of(request)
-    try:
-        row = access(person, Report, id=report)
-    except NotFound:
-        raise Http404 from None
+    row = row_for(person, Report, id=report)
     if row.state == ReportState.READ_REAL and row.case_id is None:
         return _found_real(request, person, row)
     form = ReadingForm(request.POST or None)
@@ -174,10 +171,7 @@ def _page(person: Person, row: Report) -> Page:
 @require_safe
 def attachment(request: HttpRequest, report: UUID, file: int) -> HttpResponse:
     """The bytes of a file, to be kept and never to be shown: no browser may make anything of them."""
-    try:
-        row = access(person_of(request), Attachment, id=file, report=report)
-    except NotFound:
-        raise Http404 from None
+    row = row_for(person_of(request), Attachment, id=file, report=report)
     answer = HttpResponse(get_blob(row.sha256), content_type="application/octet-stream")
     answer["Content-Disposition"] = f'attachment; filename="{row.name}"'
     answer["Content-Security-Policy"] = "default-src 'none'; sandbox"

@@ -6,14 +6,14 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from proofhouse.server.accounts.gate import NotFound, access, visible
+from proofhouse.server.accounts.gate import visible
 from proofhouse.server.cases.models import Case, Patch, Report, ValidationRun
 from proofhouse.server.cases.rules import CaseState
 from proofhouse.server.web.cells import at, digest, plain, receipt, state
-from proofhouse.server.web.pages import Cell, Page, Table, newest, person_of, show, steps, timeline
+from proofhouse.server.web.pages import Cell, Page, Table, newest, person_of, row_for, show, steps, timeline
 
 _GOOD = frozenset({"reproduced", "published", "fix-proved"})
 
@@ -68,10 +68,7 @@ def _ground(reports: QuerySet[Report]) -> str:
 def case(request: HttpRequest, case: UUID) -> HttpResponse:
     """One case from its reports to its advisory."""
     person = person_of(request)
-    try:
-        row = access(person, Case, id=case)
-    except NotFound:
-        raise Http404 from None
+    row = row_for(person, Case, id=case)
     reports = visible(person, Report).filter(case=row)
     runs = [
         [

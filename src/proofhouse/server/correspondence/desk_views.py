@@ -22,7 +22,7 @@ from proofhouse.server.correspondence.forms import FORMS, LetterForm
 from proofhouse.server.correspondence.views import Action, show_with
 from proofhouse.server.engine.models import Letter, Thread
 from proofhouse.server.web.cells import at, plain, state
-from proofhouse.server.web.pages import Cell, Page, Table, person_of, show
+from proofhouse.server.web.pages import Cell, Page, Table, person_of, row_for, show
 
 _READ = ["GET", "HEAD"]
 _FORM = ["GET", "HEAD", "POST"]
@@ -100,10 +100,7 @@ def thread(request: HttpRequest, thread: UUID) -> HttpResponse:
 def letter(request: HttpRequest, letter: str) -> HttpResponse:
     """One letter. One to the organisation is shown once somebody opens it, which acknowledges it."""
     person = _at_a_desk(request)
-    try:
-        row = access(person, Letter, digest=letter)
-    except NotFound:
-        raise Http404 from None
+    row = row_for(person, Letter, digest=letter)
     _own_thread(person, id=row.thread_id)
     if request.method == "POST":
         services.open_letter(actor=person, letter=row.digest)

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from proofhouse.letters import Introduction, LetterError
-from proofhouse.server.accounts.gate import NotAllowed, NotFound, access, may_do, visible
+from proofhouse.server.accounts.gate import NotAllowed, may_do, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission
 from proofhouse.server.correspondence.forms import EndForm, HandedForm, IntroduceForm, ReasonForm
@@ -27,7 +27,7 @@ from proofhouse.server.engine.clock import wire
 from proofhouse.server.engine.models import Letter, Peer, Thread
 from proofhouse.server.engine.order import order_of
 from proofhouse.server.web.cells import at, digest, plain, state
-from proofhouse.server.web.pages import Cell, Moment, Page, Table, person_of, show
+from proofhouse.server.web.pages import Cell, Moment, Page, Table, person_of, row_for, show
 
 GOOD = frozenset({"acknowledged", "received"})
 BAD = frozenset({"abandoned", "dead"})
@@ -128,7 +128,7 @@ def _standing(peer: Peer) -> str:
 def thread(request: HttpRequest, thread: UUID) -> HttpResponse:
     """One correspondence, with the digest by which both houses can see that they hold the same."""
     person = person_of(request)
-    row = _found(person, Thread, id=thread)
+    row = row_for(person, Thread, id=thread)
     rows = [
         letter_row(letter)
         for letter in visible(person, Letter)
@@ -150,7 +150,7 @@ def thread(request: HttpRequest, thread: UUID) -> HttpResponse:
 def letter(request: HttpRequest, letter: str) -> HttpResponse:
     """One letter; the steward tries a stuck one again or gives it up."""
     person = person_of(request)
-    row = _found(person, Letter, digest=letter)
+    row = row_for(person, Letter, digest=letter)
     may_settle = may_do(person, Permission.HOUSE_LETTER_SETTLE)
     form = ReasonForm(request.POST if request.method == "POST" else None)
     if request.method == "POST":
@@ -270,13 +270,6 @@ def _all_keys(person: Person) -> list[tuple[str, str]]:
         for each in keys_of(peer)
         if each.until is None
     ]
-
-
-def _found(person: Person, model: Any, **where: Any) -> Any:
-    try:
-        return access(person, model, **where)
-    except NotFound:
-        raise Http404 from None
 
 
 def _done(form: forms.Form, act: Any, **arguments: Any) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from proofhouse.server.accounts.gate import NotFound, access, visible
+from proofhouse.server.accounts.gate import visible
 from proofhouse.server.members.models import Match, Notification, Sbom
 from proofhouse.server.web.cells import at, digest, plain, receipt, state
-from proofhouse.server.web.pages import Cell, Page, Table, person_of, show, timeline
+from proofhouse.server.web.pages import Cell, Page, Table, person_of, row_for, show, timeline
 
 
 def members(request: HttpRequest) -> HttpResponse:
@@ -60,10 +60,7 @@ def members(request: HttpRequest) -> HttpResponse:
 def notification(request: HttpRequest, notification: UUID) -> HttpResponse:
     """What, where, do this, by when."""
     person = person_of(request)
-    try:
-        row = access(person, Notification, id=notification)
-    except NotFound:
-        raise Http404 from None
+    row = row_for(person, Notification, id=notification)
     facts = [
         ("What", plain(row.title)),
         ("Where", plain("; ".join(row.components))),

@@ -8,12 +8,12 @@ import json
 from allauth.core import ratelimit
 from django.contrib.auth.decorators import login_not_required
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from proofhouse.server.accounts.gate import NotFound, access, visible
+from proofhouse.server.accounts.gate import visible
 from proofhouse.server.releases.models import Acknowledgement, Release
 from proofhouse.server.releases.services import (
     AcknowledgementRefused,
@@ -22,7 +22,7 @@ from proofhouse.server.releases.services import (
     take_enrolment,
 )
 from proofhouse.server.web.cells import at, digest, plain, receipt, state
-from proofhouse.server.web.pages import Cell, Page, Table, person_of, show, timeline
+from proofhouse.server.web.pages import Cell, Page, Table, person_of, row_for, show, timeline
 
 _GOOD = frozenset({"staged", "applied"})
 _BAD = frozenset({"failed", "refused"})
@@ -56,10 +56,7 @@ def releases(request: HttpRequest) -> HttpResponse:
 def release(request: HttpRequest, item: str) -> HttpResponse:
     """One released patch."""
     person = person_of(request)
-    try:
-        row = access(person, Release, item=item)
-    except NotFound:
-        raise Http404 from None
+    row = row_for(person, Release, item=item)
     facts = [
         ("Advisory", plain(row.advisory)),
         ("Signed by", plain(row.vendor.title)),

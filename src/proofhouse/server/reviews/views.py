@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from proofhouse.server.accounts.gate import NotFound, access, visible
+from proofhouse.server.accounts.gate import visible
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.exams.queries import seals_of, statements_of
 from proofhouse.server.reviews.charts import charts_of
@@ -16,7 +16,7 @@ from proofhouse.server.reviews.models import Agreement, Determination, Inquiry
 from proofhouse.server.reviews.queries import register as register_entries
 from proofhouse.server.reviews.rules import SERVING_WARNING, InquiryState
 from proofhouse.server.web.cells import at, digest, plain, receipt, state
-from proofhouse.server.web.pages import Cell, Page, Table, person_of, show, steps, timeline
+from proofhouse.server.web.pages import Cell, Page, Table, person_of, row_for, show, steps, timeline
 
 _COURSE = [each for each in InquiryState if each is not InquiryState.WITHDRAWN]
 
@@ -41,10 +41,7 @@ def reviews(request: HttpRequest) -> HttpResponse:
 def review(request: HttpRequest, inquiry: UUID) -> HttpResponse:
     """One review from inquiry to notice."""
     person = person_of(request)
-    try:
-        case = access(person, Inquiry, id=inquiry)
-    except NotFound:
-        raise Http404 from None
+    case = row_for(person, Inquiry, id=inquiry)
     window = getattr(case, "window", None)
     seals = [
         [

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from proofhouse.server.accounts.gate import visible
+from proofhouse.server.accounts.gate import NotFound, access, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.engine.models import LedgerEntry, Letter
 
@@ -99,6 +99,18 @@ def person_of(request: HttpRequest) -> Person:
     if not isinstance(request.user, Person):
         raise TypeError("a page behind sign-in was reached without a person")
     return request.user
+
+
+def row_for(person: Person, model: type[M], **where: Any) -> M:
+    """The one row that a page is about.
+
+    Raises:
+        Http404: There is none, or not for this person.
+    """
+    try:
+        return access(person, model, **where)
+    except NotFound:
+        raise Http404 from None
 
 
 def newest(request: HttpRequest, rows: QuerySet[M], name: str) -> tuple[list[M], str]:
