@@ -21,7 +21,8 @@ from proofhouse.server.engine.blobs import get_blob
 from proofhouse.server.engine.clock import now, wire
 from proofhouse.server.engine.record import collect_receipts
 from proofhouse.server.house import House
-from proofhouse.server.scan_cli import Refused, changed, require_lease
+from proofhouse.server.scan_cli import Refused, require_lease
+from proofhouse.validation import mutate
 from server.makers import make_person, make_token
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,7 +57,7 @@ def test_what_the_lease_does_not_cover_is_refused(
 
 def test_any_bytes_are_changed_into_bytes_and_a_seed_repeats_them() -> None:
     for content in (b"", b"\0", b"abc" * 100):
-        one, other = (changed(content, random.Random(7)) for _ in range(2))
+        one, other = (mutate(content, random.Random(7)) for _ in range(2))
         assert one == other
 
 

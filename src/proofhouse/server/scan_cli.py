@@ -26,6 +26,7 @@ from proofhouse.sandbox import Box, BoxSpec, Limits, SandboxDead, SandboxError, 
 from proofhouse.server.cases.lease_rules import LeaseState, Method, folded
 from proofhouse.server.report_cli import answer, ask, checked, signed_in
 from proofhouse.validation import (
+    EXIT_CODE,
     Crash,
     DebianSource,
     Pair,
@@ -34,16 +35,15 @@ from proofhouse.validation import (
     ValidationError,
     build_pair,
     load_recipe,
+    mutate,
+    sanitizer_environment,
     try_pair,
 )
 from proofhouse.validation.cli import default_cache
 
-CRASHED = 86
-"""Exit status that is asked of the sanitizer's runtime; no program uses it by itself."""
 RUNS_A_BOX = 200
 PLACE, INPUT = "program", "scan-input"
 RUN_S = 5
-_EXTREMES = (0, 1, 0x7F, 0x80, 0xFF)
 
 
 class Refused(click.ClickException):
@@ -164,7 +164,7 @@ def finds(pair: Pair, seconds: float, chance: random.Random) -> Iterator[Find]:
                 for _ in range(RUNS_A_BOX):
                     if time.monotonic() >= ends_s:
                         return
-                    content = changed(pair.sample, chance)
+                    content = mutate(pair.sample, chance)
                     if _suspicious(box, pair, content):
                         crash = _repeating(pair, content)
                         if crash is not None and (crash.crash_class, crash.state[:1]) not in seen:
@@ -179,9 +179,9 @@ def _suspicious(box: Box, pair: Pair, content: bytes) -> bool:
     run = pair.recipe.run
     box.put(f"{PLACE}/{INPUT}", content)
     argv = [each.format(**dict.fromkeys(run.inputs, INPUT)) for each in run.argv]
-    options = {"ASAN_OPTIONS": f"exitcode={CRASHED}:detect_leaks=0", "UBSAN_OPTIONS": f"exitcode={CRASHED}"}
+    options = sanitizer_environment("stderr")
     ended = box.exec(argv, stdin=content if run.stdin else b"", cwd=PLACE, env=options)
-    return ended.exit_code == CRASHED
+    return ended.exit_code == EXIT_CODE
 
 
 def _repeating(pair: Pair, content: bytes) -> Crash | None:
@@ -189,24 +189,6 @@ def _repeating(pair: Pair, content: bytes) -> Crash | None:
     crashes = try_pair(pair, content).crashes
     alike = len({(each.crash_class, each.state) for each in crashes}) == 1
     return crashes[0] if len(crashes) == 3 and alike else None
-
-
-def changed(content: bytes, chance: random.Random) -> bytes:
-    """One to four changes: a bit, an extreme, a removed or a repeated stretch."""
-    made = bytearray(content or b"\0")
-    for _ in range(chance.randint(1, 4)):
-        place = chance.randrange(len(made)) if made else 0
-        stretch = slice(place, place + chance.randint(1, 16))
-        kind = chance.randrange(4)
-        if kind == 0 and made:
-            made[place] ^= 1 << chance.randrange(8)
-        elif kind == 1 and made:
-            made[place] = chance.choice(_EXTREMES)
-        elif kind == 2:
-            del made[stretch]
-        else:
-            made[place:place] = made[stretch] * chance.randint(1, 8)
-    return bytes(made)
 
 
 def report_of(find: Find, recipe: Recipe, lease: UUID) -> dict[str, Any]:

@@ -11,7 +11,7 @@ Example:
 
 from proofhouse.validation._bench import Progress
 from proofhouse.validation._candidates import Candidate, Seen, Sign, candidates, weakness
-from proofhouse.validation._crash import Crash, similar
+from proofhouse.validation._crash import EXIT_CODE, Crash, similar
 from proofhouse.validation._errors import (
     BuildFailed,
     PatchDoesNotApply,
@@ -22,7 +22,9 @@ from proofhouse.validation._errors import (
     ToolMissing,
     ValidationError,
 )
+from proofhouse.validation._execution import sanitizer_environment
 from proofhouse.validation._matrix import Cell, Group, KillMatrix, merge_groups, minimal_patches
+from proofhouse.validation._mutation import mutate
 from proofhouse.validation._pair import Pair, Trial, build_pair, try_pair
 from proofhouse.validation._recipe import (
     ArchiveSource,
@@ -50,6 +52,7 @@ from proofhouse.validation._validate import validate
 from proofhouse.validation._verdict import Verdict
 
 __all__ = [
+    "EXIT_CODE",
     "EXTENSION",
     "PREDICATE_TYPE",
     "ArchiveSource",
@@ -92,6 +95,8 @@ __all__ = [
     "load_recipe",
     "merge_groups",
     "minimal_patches",
+    "mutate",
+    "sanitizer_environment",
     "similar",
     "try_pair",
     "validate",

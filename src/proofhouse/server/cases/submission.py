@@ -152,8 +152,13 @@ def submission(
     )
 
 
-def of_finding(finding: Finding, product: str, provenance: Mapping[str, Any]) -> Submission:
-    """What a document tells of one flaw, as a report.
+def of_finding(
+    finding: Finding,
+    product: str,
+    provenance: Mapping[str, Any],
+    files: Iterable[tuple[str, bytes]] = (),
+) -> Submission:
+    """What a document tells of one flaw, as a report; `files` came beside it.
 
     Raises:
         SubmissionRefused: It names no product, and its sender named none either.
@@ -167,6 +172,7 @@ def of_finding(finding: Finding, product: str, provenance: Mapping[str, Any]) ->
         weakness=finding.weakness,
         location=" ".join(filter(None, (finding.location, finding.rule))),
         provenance={**provenance, "tool": provenance.get("tool") or finding.tool},
+        files=files,
     )
 
 

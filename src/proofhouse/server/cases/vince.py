@@ -126,17 +126,7 @@ def _of_csaf(document: bytes, files: list[tuple[str, bytes]]) -> Submission:
     first, *more = read_csaf_findings(document)
     if more:
         raise SubmissionRefused("csaf: one vulnerability a report", "too_many_results")
-    made = of_finding(first, "", {})
-    return submission(
-        title=made.title,
-        product=made.product,
-        description=made.description,
-        version=made.version,
-        identifier=made.identifier,
-        weakness=made.weakness,
-        provenance=made.provenance,
-        files=files,
-    )
+    return of_finding(first, "", {}, files)
 
 
 def _field(refused: Exception) -> str:
