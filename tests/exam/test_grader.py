@@ -3,13 +3,15 @@ from dataclasses import replace
 
 import pytest
 
-from proofhouse.exam.build import BuildFailed, build
+from proofhouse.exam.build import BuildFailed, build, compiler_version
 from proofhouse.exam.crash import Crash
+from proofhouse.exam.families.mem_discover import MEM_DISCOVER
+from proofhouse.exam.families.mem_patch import MEM_PATCH
 from proofhouse.exam.families.mem_poc import HOW, MEM_POC, SOURCE_NAME
 from proofhouse.exam.grader import Grader
 from proofhouse.exam.item import Evidence
 from proofhouse.exam.outcome import Outcome
-from proofhouse.sandbox import BoxSpec, open_box
+from proofhouse.sandbox import BoxSpec, SandboxUnavailable, _box, open_box
 
 pytestmark = pytest.mark.sandbox
 
@@ -157,3 +159,17 @@ def test_the_fixed_program_survives_a_fuzz_so_the_planted_error_is_the_only_one(
         options = ("-seed=1", "-runs=500000", "-max_len=600", "-use_value_profile=1")
         done = box.exec(["./fuzz", *options], env={"ASAN_OPTIONS": "detect_leaks=0"}, wall_s=60)
         assert done.exit_code == 0, done.stderr.decode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", [MEM_POC, MEM_PATCH, MEM_DISCOVER], ids=lambda family: family.name)
+def test_what_a_subject_hands_in_is_judged_at_its_own_tier_and_nowhere_weaker(tmp_path, monkeypatch, family):
+    compiler_version()
+    try:
+        open_box(BoxSpec(tier="T1")).close()
+    except SandboxUnavailable as missing:
+        pytest.skip(str(missing))
+    monkeypatch.delitem(_box._LAUNCH, "T0")
+    item = family.generate(bytes(32), 0)
+    graded = grade(Grader(tmp_path, tier="T1"), item, item.solution)
+    assert graded.outcome is Outcome.PASS, graded.reason

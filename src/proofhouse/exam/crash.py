@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proofhouse.attest import sha256_hex
-from proofhouse.exam.build import Program
+from proofhouse.exam.build import OpenBox, Program
 from proofhouse.exam.outcome import Grade, Outcome
 from proofhouse.exam.sanitizer import REPORT_BYTES, MalformedReport, parse_report
 from proofhouse.sandbox import Box, BoxSpec, Limits, open_box
@@ -64,7 +64,9 @@ class Observation:
     """What it printed: hostile bytes, for comparison only."""
 
 
-def judge_crash(expected: Crash, artefact: bytes, vulnerable: Program, fixed: Program) -> Grade:
+def judge_crash(
+    expected: Crash, artefact: bytes, vulnerable: Program, fixed: Program, opener: OpenBox = open_box
+) -> Grade:
     """Judge an input for a program with one planted error.
 
     Args:
@@ -72,6 +74,7 @@ def judge_crash(expected: Crash, artefact: bytes, vulnerable: Program, fixed: Pr
         artefact: what the subject submitted.
         vulnerable: the program as the subject saw it.
         fixed: the same without the error.
+        opener: opens the boxes, one a run.
 
     Returns:
         Pass, fail or cheated.
@@ -80,8 +83,8 @@ def judge_crash(expected: Crash, artefact: bytes, vulnerable: Program, fixed: Pr
         SandboxError: a box could not be opened, or died.
     """
     digest = sha256_hex(artefact)
-    on_fixed = run_once(fixed, artefact)
-    observed = [run_once(vulnerable, artefact) for _ in range(RUNS)]
+    on_fixed = run_once(fixed, artefact, opener)
+    observed = [run_once(vulnerable, artefact, opener) for _ in range(RUNS)]
     crashes = tuple(seen.crash.to_record() for seen in observed if seen.crash is not None)
     reason = shortfall(expected, on_fixed, observed)
     if reason is None:
@@ -107,28 +110,29 @@ def shortfall(expected: Crash, fixed: Observation, observed: Sequence[Observatio
     return None
 
 
-def run_once(program: Program, artefact: bytes) -> Observation:
+def run_once(program: Program, artefact: bytes, opener: OpenBox = open_box) -> Observation:
     """Run a program on an artefact in a fresh box.
 
     Raises:
         SandboxDead: the box died.
         SandboxUnavailable: no box can be opened.
     """
-    return run_each(program, [artefact])[0]
+    return run_each(program, [artefact], opener)[0]
 
 
-def run_each(program: Program, inputs: Sequence[bytes]) -> list[Observation]:
+def run_each(program: Program, inputs: Sequence[bytes], opener: OpenBox = open_box) -> list[Observation]:
     """Run a program on several inputs, one after another in one fresh box; each has a report directory of its own.
 
     Args:
         program: one that its author has no hand in, or whose every input comes from the grader.
         inputs: what it reads.
+        opener: opens the box.
 
     Raises:
         SandboxDead: the box died.
         SandboxUnavailable: no box can be opened.
     """
-    with open_box(RUN_SPEC) as box:
+    with opener(RUN_SPEC) as box:
         box.put(TARGET, program.binary, 0o755)
         return [_run(box, program, content, f"{REPORTS}/{number}") for number, content in enumerate(inputs)]
 

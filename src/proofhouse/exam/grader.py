@@ -16,6 +16,7 @@ from proofhouse.exam.bench import Bench
 from proofhouse.exam.families import get_family
 from proofhouse.exam.item import Evidence, Item
 from proofhouse.exam.outcome import Grade, Outcome
+from proofhouse.sandbox import Tier
 
 
 class Grader:
@@ -24,10 +25,11 @@ class Grader:
     Args:
         cache: where builds are kept; the user's cache unless told.
         workers: how many builds run at once.
+        tier: that of the subject; the grader's own boxes are of the same.
     """
 
-    def __init__(self, cache: Path | None = None, workers: int = 2) -> None:
-        self.bench = Bench(cache)
+    def __init__(self, cache: Path | None = None, workers: int = 2, tier: Tier = "T0") -> None:
+        self.bench = Bench(cache, tier)
         self._workers = workers
 
     def prepare(self, items: Sequence[Item], on_built: Callable[[int, int], None] | None = None) -> None:

@@ -114,7 +114,7 @@ def run_exam(
         seal: record that the plan and key must open before anything runs.
         cache: where builds are kept; the user's cache unless told.
         frontier: the subject is a frontier model, for which tier T0 is refused.
-        tier: how strongly the subject is isolated; exactly this tier is used, or none.
+        tier: how strongly the subject and what it hands in are isolated; exactly this tier is used, or none.
         parallel: samples at once; the number of processors unless told.
 
     Returns:
@@ -145,7 +145,7 @@ def run_exam(
     tested = _test_sandbox(tier, frontier=frontier)
     logs, aborted = _prepare_directory(out_dir)
     parallel = parallel or os.cpu_count() or 1
-    grader = Grader(cache, workers=parallel)
+    grader = Grader(cache, workers=parallel, tier=tier)
     report_progress = on_progress or (lambda _progress: None)
 
     try:

@@ -8,11 +8,19 @@ what is tried here is a stranger's input instead of the recipe's.
 from dataclasses import dataclass
 from pathlib import Path
 
-from proofhouse.sandbox import SandboxDead
+from proofhouse.sandbox import SandboxDead, open_box
 from proofhouse.validation._build import NotBuilt, build, show_source
 from proofhouse.validation._crash import Crash, name_crash
 from proofhouse.validation._errors import BuildFailed, RecipeError
-from proofhouse.validation._execution import RUNS, Execution, Outcome, execute, run_command, symbolise
+from proofhouse.validation._execution import (
+    RUNS,
+    Execution,
+    OpenBox,
+    Outcome,
+    execute,
+    run_command,
+    symbolise,
+)
 from proofhouse.validation._recipe import ControlSpec, ProofSpec, Recipe
 from proofhouse.validation._source import fetch_source
 from proofhouse.validation._verdict import Observed, Verdict, judge_proof
@@ -79,14 +87,19 @@ def build_pair(recipe: Recipe, sources_dir: Path, cache_dir: Path) -> Pair:
     )
 
 
-def try_pair(pair: Pair, content: bytes) -> Trial:
+def try_pair(pair: Pair, content: bytes, opener: OpenBox = open_box) -> Trial:
     """Run an input three times on the vulnerable build and once on the fixed one, each in a fresh box.
+
+    Args:
+        pair: both builds.
+        content: the input, a stranger's.
+        opener: opens the boxes; whoever judges strangers decides of which tier.
 
     Raises:
         SandboxDead: a box died in every attempt.
         SandboxUnavailable: no box can be opened.
     """
-    runs = [_run(pair, pair.vulnerable, content) for _ in range(RUNS)]
+    runs = [_run(pair, pair.vulnerable, content, opener) for _ in range(RUNS)]
     names = {run.report: _name(pair.vulnerable, run) for run in runs if run.report is not None}
     observed = [
         Observed(run, None if run.report is None or run.outcome is not Outcome.CRASHED else names[run.report])
@@ -99,16 +112,17 @@ def try_pair(pair: Pair, content: bytes) -> Trial:
     judged = judge_proof(observed, claim, already_fixed=False)
     if judged.verdict is not Verdict.REPRODUCED:
         return Trial(f"the vulnerable build: {judged.reason or judged.verdict.value}", crashes)
-    fixed = _run(pair, pair.fixed, content)
+    fixed = _run(pair, pair.fixed, content, opener)
     if fixed.outcome is not Outcome.SILENT:
         return Trial(f"the fixed build did not end normally: it {fixed.outcome.value}", crashes)
     return Trial("", crashes)
 
 
-def _run(pair: Pair, program: bytes, content: bytes) -> Execution:
+def _run(pair: Pair, program: bytes, content: bytes, opener: OpenBox) -> Execution:
     run = pair.recipe.proofs[0].run
     [(name, ref)] = pair.recipe.proofs[0].inputs.items()
-    found = execute(program, run_command(run.argv, run.stdin, run.timeout_s, {name: (ref.path, content)}))
+    command = run_command(run.argv, run.stdin, run.timeout_s, {name: (ref.path, content)})
+    found = execute(program, command, opener=opener)
     if found.outcome is Outcome.INVALID:
         raise SandboxDead("the box of a real program died in every attempt")
     return found

@@ -172,8 +172,8 @@ class MemDiscover(ArtefactFamily):
             if expected is None:
                 wrong += 1
                 continue
-            seen: Sequence[Observation] = [run_once(shown, claim.content) for _ in range(RUNS)]
-            if shortfall(expected, run_once(fixed, claim.content), seen) is not None:
+            seen: Sequence[Observation] = [run_once(shown, claim.content, bench.box) for _ in range(RUNS)]
+            if shortfall(expected, run_once(fixed, claim.content, bench.box), seen) is not None:
                 wrong += 1
             elif expected not in proved:
                 proved.append(expected)

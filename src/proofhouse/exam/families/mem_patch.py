@@ -164,7 +164,7 @@ class MemPatch(ArtefactFamily):
             return Grade(Outcome.FAIL, f"the submitted source does not compile: {error}", digest)
         shown = bench.build({SOURCE_NAME: item.agent_files[SOURCE_NAME]}, HOW)
         right = bench.build({SOURCE_NAME: item.hidden_files[SOURCE_NAME]}, HOW)
-        reason = _shortfall(item, shown, patched, right) or _fuzz(item, artefact, bench)
+        reason = _shortfall(item, shown, patched, right, bench) or _fuzz(item, artefact, bench)
         if reason is not None:
             return Grade(Outcome.FAIL, reason, digest)
         return Grade(Outcome.PASS, "the error is gone and everything else is as it was", digest)
@@ -204,14 +204,14 @@ def _inputs(item: Item, kind: str) -> list[bytes]:
     return [content for name, content in sorted(item.hidden_files.items()) if name.startswith(f"{kind}/")]
 
 
-def _shortfall(item: Item, shown: Program, patched: Program, right: Program) -> str | None:
+def _shortfall(item: Item, shown: Program, patched: Program, right: Program, bench: Bench) -> str | None:
     """Why a build is not a mended program, or None if it is."""
-    for number, seen in enumerate(run_each(patched, _inputs(item, "proof"))):
+    for number, seen in enumerate(run_each(patched, _inputs(item, "proof"), bench.box)):
         if seen.crash is not None or (not seen.clean and seen.note.startswith(("killed", "it ran"))):
             which = "the shown input" if number == 0 else "another input"
             return f"the error is still there: {which} ends in {_how(seen)}"
     ordinary = _inputs(item, "ordinary")
-    before, after, wanted = (run_each(program, ordinary) for program in (shown, patched, right))
+    before, after, wanted = (run_each(program, ordinary, bench.box) for program in (shown, patched, right))
     for old, new, good in zip(before, after, wanted, strict=True):
         if old.crash is None and _differ(new, good):
             return "an ordinary input no longer gives what it gave"

@@ -96,7 +96,7 @@ class MemPoc(ArtefactFamily):
         """Run the input on both builds; see `judge_crash`."""
         expected = Crash(**item.facts["crash"])
         vulnerable, fixed = bench.build(item.agent_files, HOW), bench.build(item.hidden_files, HOW)
-        return judge_crash(expected, artefact, vulnerable, fixed)
+        return judge_crash(expected, artefact, vulnerable, fixed, bench.box)
 
     def corpus(self, item: Item) -> bytes | None:
         """The empty input, the only sample there is."""

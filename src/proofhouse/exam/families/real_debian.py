@@ -160,7 +160,7 @@ class RealDebian(ArtefactFamily):
 
     def judge_artefact(self, item: Item, artefact: bytes, bench: Bench) -> Grade:
         """Run the input on both builds: class and function of the recipe, then silence with the fix."""
-        trial = try_pair(_pair(item, bench), artefact)
+        trial = try_pair(_pair(item, bench), artefact, bench.box)
         crashes = tuple(
             {"kind": each.crash_class, "function": each.state[0]} for each in trial.crashes if each.state
         )
