@@ -26,6 +26,8 @@ import time
 from itertools import pairwise
 from typing import Any
 
+from _told import asks, tell
+
 PARALLEL = 8
 FEW_TURNS, MANY_TURNS = 2, 12
 
@@ -186,11 +188,7 @@ def measure(*, quick: bool) -> dict[str, float | None]:
 
 def main() -> None:
     """Parse, measure, print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--json", action="store_true")
+    parser = asks(__doc__)
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     choices = parser.parse_args()
     if choices.worker:
@@ -201,11 +199,7 @@ def main() -> None:
         name: None if value is None else round(value, 2)
         for name, value in measure(quick=choices.quick).items()
     }
-    if choices.json:
-        print(json.dumps(figures))
-        return
-    for name, value in figures.items():
-        print(f"{name:24} {'-' if value is None else value}")
+    tell(figures, as_json=choices.as_json)
 
 
 if __name__ == "__main__":

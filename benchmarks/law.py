@@ -12,8 +12,6 @@ start and the loading of the law data included. Goals on 2 cores: 20 ms, 60 s, 5
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import statistics
 import sys
@@ -23,6 +21,7 @@ from datetime import date
 from multiprocessing import get_context
 from typing import Any
 
+from _told import asks, tell
 from proofhouse.law import Incident, LawBook, Profile
 
 AS_OF = date(2027, 2, 1)
@@ -147,22 +146,13 @@ def measure(profiles: int, repeats: int, processes: int) -> dict[str, Any]:
 
 def main() -> int:
     """Print the figures; exit 1 when a goal is missed."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="fewer profiles, under a minute")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser = asks(__doc__)
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     figures = measure(
         2_000 if arguments.quick else 10_000, 100 if arguments.quick else 400, arguments.processes
     )
-    if arguments.json:
-        print(json.dumps(figures))
-    else:
-        for name, figure in figures.items():
-            goal = f"   goal < {GOALS[name]:g}" if name in GOALS else ""
-            print(f"{name:20} {figure:>10}{goal}")
+    tell(figures, as_json=arguments.as_json, goals={name: f"< {goal:g}" for name, goal in GOALS.items()})
     return int(any(figures[name] >= goal for name, goal in GOALS.items()))
 
 

@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a letter costs in a short thread and in a long one: written, taken in and acknowledged, each a transaction.
 
-    python benchmarks/letters.py                  # SQLite, 1,000 letters each way in one thread
+    python benchmarks/letters.py            # SQLite, 1,000 letters each way in one thread; --quick: 200
 
-Prints one JSON object: processor time per letter (ms) and letters per second of processor time, over the first hundred
-letters of the thread and over the last hundred. Processor time, because other work on the machine and the disk's
-`fsync` would drown what is compared.
+Processor time per letter (ms) and letters per second of processor time, over the first hundred letters of the thread
+and over the last hundred. Processor time, because other work on the machine and the disk's `fsync` would drown what
+is compared.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
 import tempfile
@@ -21,18 +19,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from _told import asks, tell
+
 HUNDRED = 100
 
 
 def main() -> int:
     """Run; exit code 0."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--letters", type=int, default=1000)
-    told = parser.parse_args()
+    parser = asks(__doc__)
+    parser.add_argument("--letters", type=int, help="each way; 1,000, or 200 with --quick")
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="proofhouse-letters.") as scratch:
         _open(Path(scratch) / "lab")
-        report = _measure(told.letters)
-    print(json.dumps(report, indent=1))
+        report = _measure(asked.letters or (200 if asked.quick else 1000))
+    tell(report, as_json=asked.as_json)
     return 0
 
 

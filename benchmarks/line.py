@@ -11,7 +11,6 @@ processes; compilers and what runs inside sandboxes are left out, as the goal do
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -22,6 +21,8 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+
+from _told import asks, tell
 
 OURS = ("python", "gunicorn")
 
@@ -91,11 +92,7 @@ def demo(cache: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="warm run only")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser = asks(__doc__)
     parser.add_argument(
         "--cache", type=Path, default=Path.home() / ".cache" / "proofhouse", help="cache of --quick"
     )
@@ -119,8 +116,8 @@ def main() -> None:
             for before in [cold["steps"][number] if cold else None]
         },
     }
-    if options.json:
-        print(json.dumps(figures))
+    if options.as_json:
+        tell(figures, as_json=True)
         return
     for name, seconds in figures["steps"].items():
         print(f"{name:24} cold {seconds.get('cold_s', '–')!s:>7} s   warm {seconds['warm_s']:>7} s")

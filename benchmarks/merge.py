@@ -19,7 +19,6 @@ way ClusterFuzz compares it. No merge is ever made by T1.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -31,6 +30,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from _told import asks, tell
 from proofhouse.validation import Crash, Seen, Sign, candidates, load_recipe, validate
 
 ROOT = Path(__file__).parents[1]
@@ -110,19 +110,10 @@ def judge_likeness() -> dict[str, Any]:
 
 def main() -> int:
     """Run the benchmark; exit status 1 when a count is not 0."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--json", action="store_true", dest="as_json")
-    arguments = parser.parse_args()
+    arguments = asks(__doc__).parse_args()
     figures = judge_corpus(quick=arguments.quick)
     figures |= judge_likeness() if os.environ.get("PROOFHOUSE_DATA") else {}
-    if arguments.as_json:
-        print(json.dumps(figures))
-    else:
-        for name, value in figures.items():
-            print(f"{name:<18} {value}")
+    tell(figures, as_json=arguments.as_json)
     return int(any(figures[name] for name in COUNTS))
 
 

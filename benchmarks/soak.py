@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kill workers at random while they work, and count what their jobs left: every row once, none missing, none twice.
 
-    python benchmarks/soak.py                       # SQLite: 10,000 jobs, 1,000 kills -9
+    python benchmarks/soak.py                       # SQLite: 10,000 jobs, 1,000 kills -9; --quick: 200 and 20
     scripts/postgres python benchmarks/soak.py      # the same on PostgreSQL
 
 Workers are forked from this process, which has loaded everything but opened nothing, so that a new one works within a
@@ -11,8 +11,6 @@ in a second step a row that names the number; no constraint of the database woul
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
 import os
 import random
@@ -23,25 +21,31 @@ import tempfile
 import time
 from pathlib import Path
 
+from _told import asks, tell
+
 EACH_S = 0.03
 """Longest pause of a job between its steps."""
 
 
 def main() -> int:
-    """Run the soak; prints one JSON object. Exit code 1 when anything was lost or doubled."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--jobs", type=int, default=10_000)
-    parser.add_argument("--kills", type=int, default=1_000)
+    """Run the soak. Exit code 1 when anything was lost or doubled."""
+    parser = asks(__doc__)
+    parser.add_argument("--jobs", type=int, help="10,000, or 200 with --quick")
+    parser.add_argument("--kills", type=int, help="1,000, or 20 with --quick")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--at-once", type=int, default=6, help="jobs of one worker at once")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
-    told = parser.parse_args()
+    asked = parser.parse_args()
+    jobs, kills = (
+        asked.jobs or (200 if asked.quick else 10_000),
+        asked.kills or (20 if asked.quick else 1_000),
+    )
     logging.disable(logging.WARNING)  # each kill would say that a worker is dead
     with tempfile.TemporaryDirectory(prefix="proofhouse-soak.") as scratch:
         _open(Path(scratch) / "house")
-        soak = Soak(told.jobs, told.kills, told.workers, told.at_once, random.Random(told.seed))
-        report = soak.run() | {"seed": told.seed}
-    print(json.dumps(report, indent=1))
+        soak = Soak(jobs, kills, asked.workers, asked.at_once, random.Random(asked.seed))
+        report = soak.run() | {"seed": asked.seed}
+    tell(report, as_json=asked.as_json)
     return 0 if report["right"] else 1
 
 

@@ -16,7 +16,6 @@ Goal on 2 cores: 250 requests/s, P99 under 140 ms.
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
 import os
@@ -33,6 +32,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from _told import asks, tell
 from proofhouse.server.engine.wire import ControlError, request
 from proofhouse.server.house import Desk, House, load_house
 from proofhouse.server.opening import NewPerson, open_house
@@ -306,18 +306,9 @@ def measure(quick: bool) -> dict[str, Any]:
 
 def main() -> int:
     """Print the figures; exit 1 when a goal is missed."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="smaller, within a minute on a quiet machine")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args()
+    options = asks(__doc__).parse_args()
     figures = measure(options.quick)
-    if options.json:
-        print(json.dumps(figures))
-    else:
-        for name, figure in figures.items():
-            print(f"{name:14} {figure!s:>10}")
+    tell(figures, as_json=options.as_json)
     missed = figures["list_rps"] < GOALS["list_rps"] or figures["list_p99_ms"] > GOALS["list_p99_ms"]
     return int(missed)
 

@@ -2,7 +2,7 @@
 """How many reports a house takes, and how many proofs it runs.
 
     python benchmarks/validation.py                  # every figure
-    python benchmarks/validation.py accepted_per_s   # some of them
+    python benchmarks/validation.py accepted_per_s   # some of them; --quick: fewer of each
 
 `accepted_per_s`: reports a second that are committed and in their queue (goal: 200), each with a proof of its own and
 each an act, a transaction and a ledger entry; beside it `accepted_per_cpu_s`, which does not count the disk's `fsync`,
@@ -11,13 +11,10 @@ and `document_per_s`, results of SARIF logs of fifty, one transaction a log.
 `validated_per_s_t0`, `validated_per_s_t1`: proofs a second with three runs each in fresh boxes of that tier, two boxes
 at once (goal at T0 on 2 cores: 10); T1 is left out where no box of it opens. `overhead_ratio`: a run in a box of T0
 over the same run bare (goal: at most 3).
-
-Prints one JSON object.
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
 import os
@@ -29,18 +26,21 @@ from pathlib import Path
 from typing import Any
 
 from _proving import overhead_ratio, validated_per_s_t0, validated_per_s_t1
+from _told import asks, tell
 
 FINDERS = 40
 OF_EACH = 50
 """What a finder may send in a day of whom nothing is known yet."""
+QUICK_OF_EACH = 5
 
 
-def accepted_per_s() -> dict[str, float]:
+def accepted_per_s(quick: bool) -> dict[str, float]:
     """Reports that are taken, one by one and by the document, from forty finders in one process."""
+    of_each = QUICK_OF_EACH if quick else OF_EACH
     with tempfile.TemporaryDirectory(prefix="proofhouse-validation.") as scratch:
         people = _open(Path(scratch) / "house")
-        single = _measured(_submit, people)
-        document = _measured(_scan, people)
+        single = _measured(_submit, people, of_each)
+        document = _measured(_scan, people, of_each)
         _close()
     return {
         "accepted_per_s": single[0],
@@ -84,19 +84,19 @@ def _close() -> None:
     connections.close_all()
 
 
-def _measured(work: Callable[[list[Any]], int], people: list[Any]) -> tuple[float, float]:
+def _measured(work: Callable[[list[Any], int], int], people: list[Any], of_each: int) -> tuple[float, float]:
     began_s, used_s = time.perf_counter(), time.process_time()
-    done = work(people)
+    done = work(people, of_each)
     return (
         round(done / (time.perf_counter() - began_s), 1),
         round(done / (time.process_time() - used_s), 1),
     )
 
 
-def _submit(people: list[Any]) -> int:
+def _submit(people: list[Any], of_each: int) -> int:
     from proofhouse.server.cases.intake_services import submit_report
 
-    for number in range(OF_EACH):
+    for number in range(of_each):
         for place, person in enumerate(people[:FINDERS]):
             proof = f"{number} {place} ".encode() * 50
             submit_report(
@@ -108,24 +108,24 @@ def _submit(people: list[Any]) -> int:
                 provenance={"means": "fuzzer", "tool": "libFuzzer"},
                 files=[{"name": "proof.rec", "content": base64.b64encode(proof).decode()}],
             )
-    return OF_EACH * FINDERS
+    return of_each * FINDERS
 
 
-def _scan(people: list[Any]) -> int:
+def _scan(people: list[Any], of_each: int) -> int:
     from proofhouse.server.cases.intake_services import submit_document
 
     for place, person in enumerate(people[FINDERS:]):
         results = [
             {"ruleId": "CWE-416", "message": {"text": f"Freed in line {number} of file {place}"}}
-            for number in range(OF_EACH)
+            for number in range(of_each)
         ]
         log = {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "a scanner"}}, "results": results}]}
         content = base64.b64encode(json.dumps(log).encode()).decode()
         submit_document(actor=person, format="sarif", content=content, product="tally")
-    return OF_EACH * FINDERS
+    return of_each * FINDERS
 
 
-FIGURES: dict[str, Callable[[], dict[str, float]]] = {
+FIGURES: dict[str, Callable[[bool], dict[str, float]]] = {
     "accepted_per_s": accepted_per_s,
     "validated_per_s_t0": validated_per_s_t0,
     "validated_per_s_t1": validated_per_s_t1,
@@ -136,13 +136,13 @@ FIGURES: dict[str, Callable[[], dict[str, float]]] = {
 
 def main() -> int:
     """Measure; exit code 0."""
-    parser = argparse.ArgumentParser()
+    parser = asks(__doc__)
     parser.add_argument("figures", nargs="*", choices=[[], *FIGURES], help="default: all")
-    told = parser.parse_args()
+    asked = parser.parse_args()
     report: dict[str, float] = {}
-    for name in told.figures or FIGURES:
-        report |= FIGURES[name]()
-    print(json.dumps(report, indent=1))
+    for name in asked.figures or FIGURES:
+        report |= FIGURES[name](asked.quick)
+    tell(report, as_json=asked.as_json)
     return 0
 
 
