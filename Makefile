@@ -19,7 +19,8 @@ up: setup  ## the portal of the review office on 127.0.0.1 (AS=lab|office|cleari
 test: setup lint  ## what every change must pass
 	@$(PY) -m pytest -n 2 -m "not slow"
 
-test-all: setup lint  ## with the slow suites
+test-all: setup lint  ## with the slow suites, and tier T1 where gVisor can be fetched
+	@scripts/gvisor || true
 	@$(PY) -m pytest -n 2 --cov --cov-report=term:skip-covered
 
 test-pg: setup  ## the suite against a PostgreSQL server of its own, installed where it is missing
