@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import click
 
@@ -40,6 +41,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 _MEANS = click.option("--means", type=click.Choice([each.value for each in Means]), default="other")
 _TOOL = click.option("--tool", default="", help="The tool that found it.")
 _MODEL = click.option("--model", default="", help="The AI model that took part.")
+_LEASE = click.option("--lease", type=click.UUID, help="A running scan lease of yours, under which it was found.")
 _PROMPT = click.option(
     "--prompt-class",
     type=click.Choice([each.value for each in PromptClass]),
@@ -70,6 +72,7 @@ _PROMPT = click.option(
 @_TOOL
 @_MODEL
 @_PROMPT
+@_LEASE
 @_JSON
 def submit(
     address: str,
@@ -87,6 +90,7 @@ def submit(
     tool: str,
     model: str,
     prompt_class: str,
+    lease: UUID | None,
     as_json: bool,
 ) -> None:
     """Report one flaw. Sent twice, it is one report.
@@ -104,6 +108,7 @@ def submit(
         "claimed_crash": claimed_crash,
         "weakness": weakness,
         "provenance": _provenance(means, tool, model, prompt_class),
+        "lease": str(lease or ""),
         "files": [{"name": proof.name, "content": _base64(proof)} for proof in proofs],
     }
     if recipe is not None:
@@ -126,6 +131,7 @@ def submit(
 @_TOOL
 @_MODEL
 @_PROMPT
+@_LEASE
 @_JSON
 def import_(
     document: Path,
@@ -137,6 +143,7 @@ def import_(
     tool: str,
     model: str,
     prompt_class: str,
+    lease: UUID | None,
     as_json: bool,
 ) -> None:
     """Report what DOCUMENT tells: each result of a SARIF log, each vulnerability of a CSAF document, an OSV record.
@@ -148,6 +155,7 @@ def import_(
         "content": _base64(document),
         "product": product,
         "provenance": _provenance(means, tool, model, prompt_class),
+        "lease": str(lease or ""),
     }
     told = ask(address, "submissions/documents", body, token_file)
     if as_json:

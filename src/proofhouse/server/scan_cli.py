@@ -2,18 +2,15 @@
 """`proofhouse scan run`: look for flaws under a scan lease, in the sandbox, and report what was found with its proof.
 
 The house is asked for the lease first. A target that the lease does not name, a method that it does not name, a time
-outside of it: nothing is built and nothing is run. What is found enters intake like everybody's reports.
+outside of it: nothing is fetched, built or run. What is found enters intake like everybody's reports.
 """
 
 from __future__ import annotations
 
-import base64
 import json
-import random
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,40 +19,39 @@ from uuid import UUID
 import click
 
 from proofhouse.cli import CouldNot
-from proofhouse.sandbox import Box, BoxSpec, Limits, SandboxDead, SandboxError, open_box
-from proofhouse.server.cases.lease_rules import LeaseState, Method, folded
-from proofhouse.server.report_cli import answer, ask, checked, signed_in
-from proofhouse.validation import (
-    EXIT_CODE,
-    Crash,
-    DebianSource,
-    Pair,
-    Recipe,
-    RecipeError,
-    ValidationError,
-    build_pair,
-    load_recipe,
-    mutate,
-    sanitizer_environment,
-    try_pair,
+from proofhouse.sandbox import SandboxError
+from proofhouse.scan import (
+    ENGINES,
+    Engine,
+    EngineMissing,
+    EngineRun,
+    Find,
+    NotCovered,
+    Noted,
+    chosen,
+    prepare,
+    scan,
 )
+from proofhouse.server.cases.lease_rules import LeaseState, folded
+from proofhouse.server.report_cli import answer, ask, checked, signed_in
+from proofhouse.server.scan_reports import product_of, report_of, report_of_remark
+from proofhouse.validation import Recipe, RecipeError, ValidationError, load_recipe
 from proofhouse.validation.cli import default_cache
 
-RUNS_A_BOX = 200
-PLACE, INPUT = "program", "scan-input"
-RUN_S = 5
+NAMES = [each.name for each in ENGINES]
 
 
 class Refused(click.ClickException):
     """The lease does not cover what was asked."""
 
 
-@dataclass(frozen=True)
-class Find:
-    """An input that crashed the program three times out of three, each in a fresh box."""
+@dataclass
+class Told:
+    """What a scan has told its house and its caller so far."""
 
-    content: bytes
-    crash: Crash
+    finds: list[dict[str, Any]] = field(default_factory=list)
+    remarks: list[dict[str, Any]] = field(default_factory=list)
+    engines: list[dict[str, Any]] = field(default_factory=list)
 
 
 @click.group()
@@ -64,8 +60,31 @@ def cli() -> None:
 
 
 @cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def engines(as_json: bool) -> None:
+    """List the engines: how each looks, whether it is installed here, and what it cannot do."""
+    rows = [
+        {"engine": each.name, "method": each.method.value, "limits": each.limits, **_standing(each)}
+        for each in ENGINES
+    ]
+    if as_json:
+        click.echo(json.dumps({"engines": rows}))
+        return
+    for row in rows:
+        click.echo(f"{row['engine']:<10} {row['method']:<16} {row['version'] or row['problem']}")
+        click.echo(f"{'':<27} {row['limits']}")
+
+
+def _standing(engine: Engine) -> dict[str, str]:
+    try:
+        return {"version": engine.version(), "problem": ""}
+    except EngineMissing as missing:
+        return {"version": "", "problem": str(missing)}
+
+
+@cli.command()
 @click.argument("recipe", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--lease", required=True, type=click.UUID, help="A running lease of yours, for fuzzing.")
+@click.option("--lease", required=True, type=click.UUID, help="A running lease of yours.")
 @click.option("--to", "address", required=True, help="Address of the house that gave it, https://….")
 @click.option(
     "--token-file",
@@ -73,52 +92,140 @@ def cli() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="File that holds a token for the scopes api:read and cases:report:submit.",
 )
-@click.option("--seconds", default=300, show_default=True, type=click.IntRange(1, 86_400))
-@click.option("--seed", default=0, help="The same seed tries the same inputs in the same order.")
+@click.option(
+    "--engine",
+    "names",
+    multiple=True,
+    type=click.Choice(NAMES),
+    help="Which engine; may be repeated. Without it: those installed that look as the lease says.",
+)
+@click.option(
+    "--seconds", default=300, show_default=True, type=click.IntRange(1, 86_400), help="All searches together."
+)
+@click.option(
+    "--seed", default=0, type=click.IntRange(0, 2**31 - 1), help="The same seed makes the same choices."
+)
+@click.option("--first", is_flag=True, help="Stop at the first crash that repeats.")
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="For sources and builds.")
+@click.option("--offline", is_flag=True, help="Use only sources that are in the cache.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def run(
     recipe: Path,
     lease: UUID,
     address: str,
     token_file: Path,
+    names: tuple[str, ...],
     seconds: int,
     seed: int,
+    first: bool,
     cache: Path | None,
+    offline: bool,
     as_json: bool,
 ) -> None:
-    """Fuzz the program of RECIPE from its benign input, and report each crash that repeats, with its proof.
+    r"""Look for flaws in the program of RECIPE, and report each crash that repeats, with its proof.
 
-    RECIPE has one patch, one proof and one control; the program is built without the patch, and only the control is
-    where the search starts.
+    RECIPE says where the source is (a Debian source package, a git bundle, a tarball, a directory), how it is built and
+    how an input reaches the program. Its patches are left out; its proofs are not looked at. The search starts from
+    the input of its first control and from ordinary files of the source that its [scan] table names.
+
+    The lease must be yours, running, for this product, and its method decides which engines may run: `fuzzing`,
+    `static-analysis` or `ai-agent`. `proofhouse scan engines` lists them. Everything runs in the sandbox; an input
+    that seems to crash the program is run three times in fresh sandboxes, made smaller, and reported once. What a
+    static engine says is reported without a proof and marked so.
+
+    \b
+    Examples:
+      proofhouse scan run recipes/real/catdoc-2017-11110.toml --lease ID --to https://house --token-file token
+      proofhouse scan run RECIPE --lease ID --to … --token-file token --engine afl --seconds 3600 --first
 
     Exit code 0: something was found and reported. 1: nothing was found, or the lease does not cover it. 2: wrong use.
     3: it could not be tried.
     """
+    told = Told()
     try:
         target = load_recipe(recipe)
-        require_lease(_lease(address, lease, token_file), product_of(target), datetime.now(UTC))
+        held = _lease(address, lease, token_file)
+        require_lease(held, product_of(target), datetime.now(UTC))
+        selected = chosen(ENGINES, str(held["method"]), names)
         place = cache or default_cache()
-        pair = build_pair(target, place / "sources", place / "builds")
-        found = list(finds(pair, seconds, random.Random(seed)))  # noqa: S311 - repeatability is wanted
+        for outcome in _scanned(target, selected, place, seconds, seed, first=first, offline=offline):
+            _hand_in(outcome, told, target, held, address, token_file)
+    except NotCovered as wrong:
+        raise Refused(str(wrong)) from None
     except RecipeError as wrong:
         raise click.UsageError(f"{recipe}: {wrong}") from None
     except (ValidationError, SandboxError) as wrong:
         raise CouldNot(str(wrong)) from None
-    told = [ask(address, "submissions", report_of(find, target, lease), token_file) for find in found]
-    if as_json:
-        click.echo(json.dumps({"lease": str(lease), "found": told}))
-    else:
-        for find, each in zip(found, told, strict=True):
-            click.echo(f"{find.crash.crash_class} in {' < '.join(find.crash.state)}: {each['slip']}")
-    if not found:
-        click.echo(f"nothing found in {seconds} s", err=True)
+    _show(told, lease, seconds, as_json=as_json)
+    if not told.finds and not told.remarks:
+        if all(each["problem"] for each in told.engines):
+            raise CouldNot("no engine could look")
         raise click.exceptions.Exit(1)
 
 
-def product_of(recipe: Recipe) -> str:
-    """What is scanned, as a lease names it: the source package, or the recipe where there is none."""
-    return recipe.source.package if isinstance(recipe.source, DebianSource) else recipe.name
+def _scanned(
+    target: Recipe,
+    selected: tuple[Engine, ...],
+    cache: Path,
+    seconds: int,
+    seed: int,
+    *,
+    first: bool,
+    offline: bool,
+) -> Iterator[Find | Noted | EngineRun]:
+    program = prepare(target, cache, _tell, offline=offline)
+    _tell(
+        f"{product_of(target)}: {', '.join(each.name for each in selected)} from {len(program.seeds)} ordinary inputs"
+    )
+    yield from scan(program, selected, seconds=seconds, seed=seed, first=first, tell=_tell)
+
+
+def _tell(line: str) -> None:
+    click.echo(f"  {line}", err=True)
+
+
+def _hand_in(
+    outcome: Find | Noted | EngineRun,
+    told: Told,
+    recipe: Recipe,
+    lease: Mapping[str, Any],
+    address: str,
+    token_file: Path,
+) -> None:
+    """Report a find at once, so that a scan which is ended early has told what it had."""
+    if isinstance(outcome, EngineRun):
+        told.engines.append(vars(outcome))
+        if outcome.problem:
+            _tell(f"{outcome.engine}: {outcome.problem}")
+        return
+    body = (
+        report_of(outcome, recipe, lease)
+        if isinstance(outcome, Find)
+        else report_of_remark(outcome, recipe, lease)
+    )
+    made = ask(address, "submissions", body, token_file)
+    words = {"title": body["title"], "engine": outcome.engine, **made}
+    if isinstance(outcome, Find):
+        words |= {"after_s": round(outcome.after_s, 1), "bytes": len(outcome.content)}
+        _tell(f"{outcome.engine}: {body['title']}, after {outcome.after_s:.0f} s; reported")
+    (told.finds if isinstance(outcome, Find) else told.remarks).append(words)
+
+
+def _show(told: Told, lease: UUID, seconds: int, *, as_json: bool) -> None:
+    if as_json:
+        found = {"found": told.finds, "static": told.remarks, "engines": told.engines}
+        click.echo(json.dumps({"lease": str(lease), **found}))
+        return
+    for each in told.finds:
+        click.echo(f"{each['title']}: {each['slip']}")
+    for each in told.remarks:
+        click.echo(f"{each['title']} (no proof): {each['slip']}")
+    for each in told.engines:
+        rest = each["remarks"] - sum(row["engine"] == each["engine"] for row in told.remarks)
+        if rest:
+            click.echo(f"{each['engine']}: {rest} further static findings are not reported", err=True)
+    if not told.finds and not told.remarks:
+        click.echo(f"nothing found in {seconds} s", err=True)
 
 
 def require_lease(lease: Mapping[str, Any], product: str, at: datetime) -> None:
@@ -130,12 +237,10 @@ def require_lease(lease: Mapping[str, Any], product: str, at: datetime) -> None:
         at: Now.
 
     Raises:
-        Refused: Another product, another method, another time, or no receipt yet.
+        Refused: Another product, another time, or no receipt yet.
     """
     if folded(str(lease["product"])) != folded(product):
         raise Refused(f"the lease is for {lease['product']}, not for {product}")
-    if lease["method"] != Method.FUZZING:
-        raise Refused(f"the lease is for {lease['method']}, not for fuzzing")
     starts_at, ends_at = (datetime.fromisoformat(str(lease[name])) for name in ("starts_at", "ends_at"))
     if lease["state"] != LeaseState.ACTIVE or not starts_at <= at < ends_at:
         raise Refused(f"the lease is {lease['state']}, from {lease['starts_at']} until {lease['ends_at']}")
@@ -146,62 +251,3 @@ def require_lease(lease: Mapping[str, Any], product: str, at: datetime) -> None:
 def _lease(address: str, lease: UUID, token_file: Path) -> Any:
     where = f"{checked(address).rstrip('/')}/api/v1/leases/{lease}"
     return answer(urllib.request.Request(where, headers=signed_in(token_file)))  # noqa: S310 - checked
-
-
-def finds(pair: Pair, seconds: float, chance: random.Random) -> Iterator[Find]:
-    """Change the benign input at random for some seconds; each different crash that repeats, once.
-
-    Raises:
-        SandboxUnavailable: No box can be opened.
-    """
-    seen: set[tuple[str, tuple[str, ...]]] = set()
-    ends_s = time.monotonic() + seconds
-    spec = BoxSpec(limits=Limits(wall_s=RUN_S, cpu_s=8 * RUN_S), profile="build")
-    while time.monotonic() < ends_s:
-        try:
-            with open_box(spec) as box:
-                box.put_tree(pair.vulnerable, PLACE)
-                for _ in range(RUNS_A_BOX):
-                    if time.monotonic() >= ends_s:
-                        return
-                    content = mutate(pair.sample, chance)
-                    if _suspicious(box, pair, content):
-                        crash = _repeating(pair, content)
-                        if crash is not None and (crash.crash_class, crash.state[:1]) not in seen:
-                            seen.add((crash.crash_class, crash.state[:1]))
-                            yield Find(content, crash)
-        except SandboxDead:
-            continue
-
-
-def _suspicious(box: Box, pair: Pair, content: bytes) -> bool:
-    """Whether an input ends the program as a sanitizer would; in a box that is used many times, a hint only."""
-    run = pair.recipe.run
-    box.put(f"{PLACE}/{INPUT}", content)
-    argv = [each.format(**dict.fromkeys(run.inputs, INPUT)) for each in run.argv]
-    options = sanitizer_environment("stderr")
-    ended = box.exec(argv, stdin=content if run.stdin else b"", cwd=PLACE, env=options)
-    return ended.exit_code == EXIT_CODE
-
-
-def _repeating(pair: Pair, content: bytes) -> Crash | None:
-    """The crash of an input that crashes alike three times, each in a fresh box."""
-    crashes = try_pair(pair, content).crashes
-    alike = len({(each.crash_class, each.state) for each in crashes}) == 1
-    return crashes[0] if len(crashes) == 3 and alike else None
-
-
-def report_of(find: Find, recipe: Recipe, lease: UUID) -> dict[str, Any]:
-    """What is told of a find, as a submission."""
-    frame = find.crash.state[0] if find.crash.state else ""
-    return {
-        "title": f"{find.crash.crash_class} in {frame or 'unknown code'}"[:200],
-        "product": product_of(recipe),
-        "description": f"Found by changing a benign input at random, under the scan lease {lease}. "
-        f"Crashed three times of three at {find.crash.location or frame or 'unknown code'}.",
-        "version": recipe.source.version if isinstance(recipe.source, DebianSource) else "",
-        "claimed_crash": find.crash.crash_class,
-        "location": frame,
-        "provenance": {"means": "fuzzer", "tool": "proofhouse scan"},
-        "files": [{"name": "proof.bin", "content": base64.b64encode(find.content).decode("ascii")}],
-    }

@@ -10,6 +10,7 @@ Example:
 """
 
 from proofhouse.validation._bench import Progress
+from proofhouse.validation._build import show_source
 from proofhouse.validation._candidates import Candidate, Seen, Sign, candidates, weakness
 from proofhouse.validation._crash import EXIT_CODE, Crash, similar
 from proofhouse.validation._errors import (
@@ -22,10 +23,18 @@ from proofhouse.validation._errors import (
     ToolMissing,
     ValidationError,
 )
-from proofhouse.validation._execution import sanitizer_environment
+from proofhouse.validation._execution import (
+    Command,
+    Execution,
+    Outcome,
+    execute,
+    run_command,
+    sanitizer_environment,
+)
 from proofhouse.validation._matrix import Cell, Group, KillMatrix, merge_groups, minimal_patches
+from proofhouse.validation._minimise import minimise
 from proofhouse.validation._mutation import mutate
-from proofhouse.validation._pair import Pair, Trial, build_pair, try_pair
+from proofhouse.validation._pair import Pair, Trial, build_pair, crash_of, repeating, try_pair
 from proofhouse.validation._recipe import (
     ArchiveSource,
     DebianSource,
@@ -34,6 +43,7 @@ from proofhouse.validation._recipe import (
     Recipe,
     RecipeFile,
     RootfsSource,
+    RunSpec,
     load_recipe,
 )
 from proofhouse.validation._refusal import Refusal
@@ -47,7 +57,9 @@ from proofhouse.validation._result import (
     SourceResult,
     ValidationResult,
 )
+from proofhouse.validation._search_build import build_to_search
 from proofhouse.validation._source import Source, fetch_source
+from proofhouse.validation._toolchain import TOOLS, Searchable, Toolchain
 from proofhouse.validation._validate import validate
 from proofhouse.validation._verdict import Verdict
 
@@ -55,17 +67,21 @@ __all__ = [
     "EXIT_CODE",
     "EXTENSION",
     "PREDICATE_TYPE",
+    "TOOLS",
     "ArchiveSource",
     "BuildFailed",
     "Candidate",
     "Cell",
+    "Command",
     "Crash",
     "DebianSource",
     "DirectorySource",
+    "Execution",
     "FileRef",
     "Group",
     "GroupResult",
     "KillMatrix",
+    "Outcome",
     "Pair",
     "PatchDoesNotApply",
     "PatchResult",
@@ -77,6 +93,8 @@ __all__ = [
     "RecipeFile",
     "Refusal",
     "RootfsSource",
+    "RunSpec",
+    "Searchable",
     "Seen",
     "Sign",
     "Source",
@@ -85,18 +103,26 @@ __all__ = [
     "SourceUnavailable",
     "StorageFull",
     "ToolMissing",
+    "Toolchain",
     "Trial",
     "ValidationError",
     "ValidationResult",
     "Verdict",
     "build_pair",
+    "build_to_search",
     "candidates",
+    "crash_of",
+    "execute",
     "fetch_source",
     "load_recipe",
     "merge_groups",
     "minimal_patches",
+    "minimise",
     "mutate",
+    "repeating",
+    "run_command",
     "sanitizer_environment",
+    "show_source",
     "similar",
     "try_pair",
     "validate",

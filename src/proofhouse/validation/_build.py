@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -43,6 +44,7 @@ from proofhouse.validation._recipe import (
     SourcePath,
 )
 from proofhouse.validation._source import Source
+from proofhouse.validation._toolchain import MAX_KEPT_BYTES, TOOLS, Searchable, Toolchain
 
 CACHE_FORMAT = 1
 TREE = "/work/source"
@@ -186,19 +188,19 @@ def build(
         StorageFull: the cache cannot be written.
     """
     started = time.monotonic()
-    compiler = _toolchain(recipe, source)
+    compiler = installed_compiler(recipe, source)
     cache = BuildCache(cache_dir / "builds")
-    key = _key(recipe, source, compiler)
+    key = build_key(recipe, source, compiler)
     loaded = cache.load(key)
     if loaded is None:
-        trees = _in_fresh_box(recipe, source, on_step, opener, _Workshop.make)
+        trees = in_fresh_box(recipe, source, on_step, opener, Workshop.make)
         cache.store(key, *trees.to_store())
     else:
         trees = Trees.from_store(*loaded)
     return Builds(trees, compiler, cached=loaded is not None, seconds=time.monotonic() - started)
 
 
-def _key(recipe: Recipe, source: Source, compiler: str) -> str:
+def build_key(recipe: Recipe, source: Source, compiler: str) -> str:
     """What a build depends on; equal keys mean equal builds."""
     spec, without = recipe.build, _without(recipe)
     return sha256_hex(
@@ -249,8 +251,8 @@ def _source_paths(recipe: Recipe) -> set[SourcePath]:
     return {ref for ref in refs if isinstance(ref, SourcePath)}
 
 
-def _toolchain(recipe: Recipe, source: Source) -> str:
-    wanted = {"clang": "clang", "llvm-symbolizer": "llvm", "patch": "patch", "tar": "tar"}
+def installed_compiler(recipe: Recipe, source: Source, further: Mapping[str, str] | None = None) -> str:
+    wanted = {"clang": "clang", "llvm-symbolizer": "llvm", "patch": "patch", "tar": "tar", **(further or {})}
     if source.kind == "debian":
         wanted |= {"dpkg-source": "dpkg-dev", "xz": "xz-utils"}
     if source.kind == "git-bundle":
@@ -272,17 +274,17 @@ def show_source(
 ) -> bytes:
     """The vulnerable source as a compressed tar, made once; raises as `build`."""
     cache = BuildCache(cache_dir / "builds")
-    key = sha256_hex(canonical({"shown": _key(recipe, source, "")}))
+    key = sha256_hex(canonical({"shown": build_key(recipe, source, "")}))
     loaded = cache.load(key)
     if loaded is not None:
         return loaded[1]["source"]
-    shown = _in_fresh_box(recipe, source, on_step, opener, _Workshop.show)
+    shown = in_fresh_box(recipe, source, on_step, opener, Workshop.show)
     cache.store(key, {}, {"source": shown})
     return shown
 
 
-def _in_fresh_box(
-    recipe: Recipe, source: Source, on_step: OnStep, opener: OpenBox, work: Callable[[_Workshop], Made]
+def in_fresh_box(
+    recipe: Recipe, source: Source, on_step: OnStep, opener: OpenBox, work: Callable[[Workshop], Made]
 ) -> Made:
     timeout_s = recipe.build.timeout_s
     limits = Limits(
@@ -297,7 +299,7 @@ def _in_fresh_box(
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with opener(BoxSpec(limits=limits, profile="build")) as box:
-                return work(_Workshop(box, recipe, source, on_step))
+                return work(Workshop(box, recipe, source, on_step))
         except SandboxDead:
             if attempt == ATTEMPTS:
                 raise
@@ -306,7 +308,7 @@ def _in_fresh_box(
     raise AssertionError("the last attempt returns or raises")
 
 
-class _Workshop:
+class Workshop:
     """One box with one tree in it."""
 
     def __init__(self, box: Box, recipe: Recipe, source: Source, on_step: OnStep) -> None:
@@ -315,6 +317,25 @@ class _Workshop:
         self._source = source
         self._on_step = on_step
         self._env = _environment(recipe)
+
+    def search(self, toolchain: Toolchain, seeds: Iterable[PurePosixPath]) -> Searchable:
+        """The vulnerable tree built by a toolchain, and ordinary files of it as they are there."""
+        for name, content in toolchain.files.items():
+            self._box.put(f"{TOOLS}/{name}", content, 0o755)
+        self._env |= {**toolchain.env, "PATH": f"{TOOLS}/bin:{TOOL_PATH}"}
+        self._lay_out()
+        files = {path: self._read(path, MAX_INPUT_BYTES) for path in seeds}
+        for argv in toolchain.prepare:
+            self._must(toolchain.name, argv, cwd=TOOLS)
+        for argv in (*self._recipe.build.prepare, *self._recipe.build.steps):
+            self._must(toolchain.name, argv)
+        kept = {name: self._kept(f"{TOOLS}/{name}") for name in toolchain.keeps}
+        return Searchable(self._pack(self._recipe.build.outputs), files, kept)
+
+    def _kept(self, place: str) -> bytes:
+        with suppress(OSError):  # the toolchain had nothing to say
+            return self._box.get(place, MAX_KEPT_BYTES)
+        return b""
 
     def make(self) -> Trees:
         files, patches = self._lay_out()

@@ -14,6 +14,7 @@ from proofhouse.validation._crash import Crash, name_crash
 from proofhouse.validation._errors import BuildFailed, RecipeError
 from proofhouse.validation._execution import (
     RUNS,
+    Command,
     Execution,
     OpenBox,
     Outcome,
@@ -100,7 +101,7 @@ def try_pair(pair: Pair, content: bytes, opener: OpenBox = open_box) -> Trial:
         SandboxUnavailable: no box can be opened.
     """
     runs = [_run(pair, pair.vulnerable, content, opener) for _ in range(RUNS)]
-    names = {run.report: _name(pair.vulnerable, run) for run in runs if run.report is not None}
+    names = {run.report: crash_of(pair.vulnerable, run) for run in runs if run.report is not None}
     observed = [
         Observed(run, None if run.report is None or run.outcome is not Outcome.CRASHED else names[run.report])
         for run in runs
@@ -118,6 +119,25 @@ def try_pair(pair: Pair, content: bytes, opener: OpenBox = open_box) -> Trial:
     return Trial("", crashes)
 
 
+def repeating(program: bytes, command: Command) -> Crash | None:
+    """The crash of a command that crashes alike three times out of three, each time in a fresh box.
+
+    Raises:
+        SandboxDead: a box died in every attempt.
+        SandboxUnavailable: no box can be opened.
+    """
+    runs = []
+    for _ in range(RUNS):
+        run = execute(program, command)
+        if run.outcome is Outcome.INVALID:
+            raise SandboxDead("the box of a program died in every attempt")
+        if run.outcome is not Outcome.CRASHED:
+            return None
+        runs.append(run)
+    crashes = [crash_of(program, run) for run in runs]
+    return crashes[0] if len({(each.crash_class, each.state) for each in crashes}) == 1 else None
+
+
 def _run(pair: Pair, program: bytes, content: bytes, opener: OpenBox) -> Execution:
     run = pair.recipe.proofs[0].run
     [(name, ref)] = pair.recipe.proofs[0].inputs.items()
@@ -128,7 +148,12 @@ def _run(pair: Pair, program: bytes, content: bytes, opener: OpenBox) -> Executi
     return found
 
 
-def _name(program: bytes, run: Execution) -> Crash:
+def crash_of(program: bytes, run: Execution) -> Crash:
+    """The crash of a run that a sanitizer ended, with the names of its functions.
+
+    Raises:
+        ValueError: no sanitizer wrote a report in that run.
+    """
     if run.report is None:
         raise ValueError("only a run with a report has a crash to name")
     return name_crash(run.report, symbolise(program, run.report.stack))

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from proofhouse.sandbox import Tier
 from proofhouse.validation._errors import RecipeError
+from proofhouse.validation._scan_table import ScanSpec, read_scan
 from proofhouse.validation._table import NAME, Table, relative_path
 
 MAX_RECIPE_BYTES = 64 << 10
@@ -257,6 +258,7 @@ class Recipe:
     """The weakest isolation that its boxes may have."""
     mutation_s: int
     """Seconds spent on mutated proofs against each patched build; 0 for none."""
+    scan: ScanSpec
     root: Path
     sha256: str
     """Digest of the recipe file's bytes."""
@@ -320,12 +322,8 @@ class _Reader:
         patches = self._named(document, "patch", lambda table: self._patch(table, known), lambda p: p.name)
         controls = self._named(document, "control", lambda table: self._control(table, run), lambda c: c.name)
         tests = self._named(document, "test", self._test, lambda t: t.name, optional=True)
-        mutation = document.table("mutation", optional=True)
-        mutation_s = mutation.integer("seconds", 0, 120, 0)
-        mutation.done()
-        minimise = document.table("minimise", optional=True)
-        minimise_s = minimise.integer("seconds", 0, 120, 0)
-        minimise.done()
+        mutation_s, minimise_s = document.seconds("mutation"), document.seconds("minimise")
+        scan = read_scan(document.table("scan", optional=True), controls)
         versions = self._named(document, "version", self._version, lambda v: v.name, optional=True)
         tier = self._tier(document)
         document.done()
@@ -343,6 +341,7 @@ class _Reader:
             minimise_s=minimise_s,
             tier=tier,
             mutation_s=mutation_s,
+            scan=scan,
             root=self._root,
             sha256=sha256,
         )

@@ -58,6 +58,13 @@ class Table:
             raise RecipeError(self.name(key), f"must be a whole number from {low} to {high}")
         return value
 
+    def seconds(self, key: str) -> int:
+        """The one field `seconds` of the table `key`, at most two minutes; 0 where there is no such table."""
+        table = self.table(key, optional=True)
+        seconds = table.integer("seconds", 0, 120, 0)
+        table.done()
+        return seconds
+
     def integers(self, key: str, low: int, high: int) -> tuple[int, ...]:
         """One whole number in `low..high`, or a list of them, not empty."""
         if not isinstance(self._rest.get(key), list):

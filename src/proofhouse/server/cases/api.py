@@ -46,6 +46,7 @@ from proofhouse.server.rest.bodies import (
     Day,
     Digest,
     FileName,
+    Id,
     Identifier,
     Instant,
     Line,
@@ -225,6 +226,7 @@ class NewSubmission(Body):
     provenance: HowFound | None = None
     files: Annotated[list[Given], Field(default_factory=list, max_length=FILES_MOST)]
     recipe: Base64 | None = None
+    lease: Id | Literal[""] = ""
 
 
 class NewDocument(Body):
@@ -234,6 +236,7 @@ class NewDocument(Body):
     content: Base64
     product: Annotated[str, Field(max_length=200)] = ""
     provenance: HowFound | None = None
+    lease: Id | Literal[""] = ""
 
 
 class NewReading(Body):

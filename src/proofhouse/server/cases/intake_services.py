@@ -27,7 +27,7 @@ from proofhouse.server.accounts.casefiles import keep_mark
 from proofhouse.server.accounts.models import Organisation, Person
 from proofhouse.server.accounts.permissions import Permission
 from proofhouse.server.cases import intake_store, quota
-from proofhouse.server.cases.lease_services import keep_prints, prints_of
+from proofhouse.server.cases.lease_services import keep_prints, prints_of, require_lease
 from proofhouse.server.cases.models import Attachment, KnownPrint, Refusal, Report
 from proofhouse.server.cases.prove_services import run_if_benched
 from proofhouse.server.cases.rules import Channel, ReportState
@@ -121,6 +121,7 @@ def submit_report(
     provenance: dict[str, Any] | None = None,
     files: list[dict[str, str]] | None = None,
     recipe: str | None = None,
+    lease: str = "",
 ) -> dict[str, str]:
     """Report one vulnerability to this house, with the files that show it.
 
@@ -137,9 +138,11 @@ def submit_report(
         provenance: How it was found: `means`, `tool`, `model`, `prompt_class`.
         files: The proof: `name` and `content` (base64) of each file.
         recipe: What builds the product and runs the proof (docs/spec/recipe.md), base64.
+        lease: Id of the actor's running scan lease for the product, under which it was found.
 
     Raises:
-        SubmissionRefused: A field cannot be taken, or the finder's reports of today are used up.
+        SubmissionRefused: A field cannot be taken, the lease does not cover it, or the finder's reports of today are
+            used up.
     """
     made = submission(
         title=title,
@@ -153,7 +156,9 @@ def submit_report(
         provenance=provenance,
         files=[(file["name"], from_base64(file["content"], file["name"])) for file in files or ()],
         recipe=None if recipe is None else from_base64(recipe, "recipe"),
+        lease=lease,
     )
+    require_lease(actor, [made])
     (report,) = take_all(Channel.REST, finder_of(actor), [made])
     return told(report)
 
@@ -166,6 +171,7 @@ def submit_document(
     content: str,
     product: str = "",
     provenance: dict[str, Any] | None = None,
+    lease: str = "",
 ) -> dict[str, Any]:
     """Report what a document tells: each result of a SARIF log, each vulnerability of a CSAF document, an OSV record.
 
@@ -177,22 +183,26 @@ def submit_document(
         content: The document, base64.
         product: Name of the product, where the document names none.
         provenance: How it was found; a document that names its tool is believed.
+        lease: Id of the actor's running scan lease for the product, under which all of it was found.
 
     Raises:
         FindingsError: It is no such document, or too large.
-        SubmissionRefused: It names no product, or more reports than may come today.
+        SubmissionRefused: It names no product, the lease does not cover it, or more reports than may come today.
     """
-    return take_document(format, from_base64(content, "content"), finder_of(actor), product, provenance or {})
+    return take_document(
+        format, from_base64(content, "content"), finder_of(actor), product, provenance or {}, lease
+    )
 
 
 def take_document(
-    form: str, document: bytes, finder: Finder, product: str, provenance: dict[str, Any]
+    form: str, document: bytes, finder: Finder, product: str, provenance: dict[str, Any], lease: str = ""
 ) -> dict[str, Any]:
     """Take the reports of a document as part of the act under way."""
     if form not in READERS:
         raise SubmissionRefused(f"format: one of {', '.join(READERS)}", "unknown_format")
     found: list[Finding] = READERS[form](document)
-    made = [of_finding(finding, product, provenance) for finding in found]
+    made = [of_finding(finding, product, provenance, lease=lease) for finding in found]
+    require_lease(finder.person, made)
     reports = take_all(Channel(form), finder, made, document_sha256=put_blob(document)) if made else []
     return {"reports": [told(report) for report in reports]}
 
@@ -315,6 +325,7 @@ def _keep_all(
             proof_sha256=each.proof_sha256,
             document_sha256=document_sha256,
             provenance=dict(each.provenance),
+            lease_id=each.lease or None,
             state=_state(bool(first), bool(each.proofs)),
             duplicate_of_id=first,
             entry=entry,

@@ -7,6 +7,7 @@ Nothing that others can read names a holder: neither counts nor the ledger, whic
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from hashlib import sha256
 
@@ -27,7 +28,7 @@ from proofhouse.server.cases.lease_rules import (
 )
 from proofhouse.server.cases.models import BlindCheck, KnownPrint, ProductRules, Report, ScanLease
 from proofhouse.server.cases.prints import DIGEST, fingerprints, keyed
-from proofhouse.server.cases.submission import SubmissionRefused
+from proofhouse.server.cases.submission import Submission, SubmissionRefused
 from proofhouse.server.engine.acts import ActError, act
 from proofhouse.server.engine.clock import now, wire
 from proofhouse.server.engine.deadlines import cancel_deadline, on_deadline, set_deadline
@@ -160,6 +161,28 @@ def end_lease(*, actor: Person, lease: str) -> ScanLease:
     _end(row, LeaseState.ENDED, "lease.end")
     cancel_deadline(LEASE_END, row.entry.case)
     return row
+
+
+def require_lease(actor: Person | None, made: Iterable[Submission]) -> None:
+    """Refuse reports that name a lease which is not the actor's, is not running, or is for another product.
+
+    A lease that the actor may not see and one that does not exist are refused alike.
+
+    Raises:
+        SubmissionRefused: With the code `lease_unknown`, `not_the_holder`, `lease_over` or `lease_elsewhere`.
+    """
+    for each in made:
+        if not each.lease:
+            continue
+        row = None if actor is None else visible(actor, ScanLease).filter(id=each.lease).first()
+        if actor is None or row is None:
+            raise SubmissionRefused("lease: there is none with this id that you hold", "lease_unknown")
+        if row.holder_id != actor.pk:
+            raise SubmissionRefused("lease: it is somebody else's", "not_the_holder")
+        if row.state != LeaseState.ACTIVE or not row.starts_at <= now() < row.ends_at:
+            raise SubmissionRefused("lease: it is not running", "lease_over")
+        if row.product_key != folded(each.product):
+            raise SubmissionRefused(f"lease: it is for {row.product}", "lease_elsewhere")
 
 
 @on_deadline(LEASE_END)

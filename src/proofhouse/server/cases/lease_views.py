@@ -17,7 +17,7 @@ from proofhouse.server.accounts.permissions import Permission
 from proofhouse.server.cases import lease_services
 from proofhouse.server.cases.lease_forms import EndForm, LeaseForm, QuestionForm, RulesForm
 from proofhouse.server.cases.lease_rules import LeaseState
-from proofhouse.server.cases.models import BlindCheck, ProductRules, ScanLease
+from proofhouse.server.cases.models import BlindCheck, ProductRules, Report, ScanLease
 from proofhouse.server.cases.submission import SubmissionRefused
 from proofhouse.server.engine.acts import ActError
 from proofhouse.server.web.cells import at, plain, receipt, state
@@ -173,11 +173,22 @@ def lease(request: HttpRequest, lease: UUID) -> HttpResponse:
         [plain(each.print[:16] + "…"), plain("known" if each.known else "not known"), at(each.asked_at)]
         for each in visible(person, BlindCheck).filter(lease=row).order_by("-asked_at")[:_NEWEST]
     ]
+    found = [
+        [
+            Cell(each.title, reverse("cases:report", args=[each.id])),
+            plain(each.state),
+            at(each.received_at),
+        ]
+        for each in visible(person, Report).filter(lease=row).order_by("-received_at")[:_NEWEST]
+    ]
     page = Page(
         f"Scan lease for {row.product}",
         answer,
         facts=facts,
-        tables=[Table("What was asked", ["Under the house's key", "Answer", "At"], asked, "Nothing yet.")],
+        tables=[
+            Table("What was found", ["Report", "State", "Received"], found, "Nothing yet."),
+            Table("What was asked", ["Under the house's key", "Answer", "At"], asked, "Nothing yet."),
+        ],
     )
     return render(
         request,

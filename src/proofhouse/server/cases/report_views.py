@@ -16,7 +16,7 @@ from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission, Role
 from proofhouse.server.cases import queries
 from proofhouse.server.cases.forms import ReadingForm
-from proofhouse.server.cases.models import Attachment, Reading, Report, ValidationRun
+from proofhouse.server.cases.models import Attachment, Reading, Report, ScanLease, ValidationRun
 from proofhouse.server.cases.reading_services import open_read_case, read_report
 from proofhouse.server.cases.rules import OutOfOrder, ReportState
 from proofhouse.server.cases.submission import SubmissionRefused
@@ -121,6 +121,8 @@ def _page(person: Person, row: Report) -> Page:
         facts.append(
             ("Repeats", Cell("the first report", reverse("cases:report", args=[row.duplicate_of_id])))
         )
+    if row.lease_id and visible(person, ScanLease).filter(id=row.lease_id).exists():
+        facts.append(("Scan lease", Cell("its lease", reverse("cases:lease", args=[row.lease_id]))))
     if row.case_id:
         facts.append(("Case", Cell("its case", reverse("cases:case", args=[row.case_id]))))
     files = [

@@ -25,6 +25,7 @@ ALL_FILES_BYTES = 24 << 20
 RECIPE_BYTES = 64 << 10
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{1,39}")
+_LEASE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WEAKNESS = re.compile(r"CWE-[1-9][0-9]{0,4}")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,180}")
 _CRASH = re.compile(r"[A-Za-z][A-Za-z-]{2,63}")
@@ -62,6 +63,7 @@ class Submission:
         location: Where in the product, or empty.
         provenance: `means`, and where there are any `tool`, `model`, `prompt_class`.
         files: What was attached; the recipe among them, if there is one.
+        lease: Id of the scan lease under which it was found, or empty.
     """
 
     title: str
@@ -74,6 +76,7 @@ class Submission:
     location: str = ""
     provenance: Mapping[str, str] = field(default_factory=lambda: {"means": Means.OTHER.value})
     files: tuple[File, ...] = ()
+    lease: str = ""
 
     @property
     def proofs(self) -> tuple[File, ...]:
@@ -100,7 +103,7 @@ class Submission:
             "provenance": dict(self.provenance),
             "files": sorted([file.recipe, sha256_hex(file.content)] for file in self.files),
         }
-        return sha256_hex(canonical(said))
+        return sha256_hex(canonical(said | ({"lease": self.lease} if self.lease else {})))
 
 
 def submission(
@@ -116,6 +119,7 @@ def submission(
     provenance: Mapping[str, Any] | None = None,
     files: Iterable[tuple[str, bytes]] = (),
     recipe: bytes | None = None,
+    lease: str = "",
 ) -> Submission:
     """Make what somebody filled in plain, and refuse what cannot be taken.
 
@@ -131,6 +135,7 @@ def submission(
         provenance: `means`, `tool`, `model`, `prompt_class`.
         files: Name and bytes of what was attached.
         recipe: The recipe that builds and runs the proof.
+        lease: Id of the scan lease under which it was found.
 
     Raises:
         SubmissionRefused: A field is missing or wrong (`record_refused`), or the files are too many or too large
@@ -149,6 +154,7 @@ def submission(
         location=plain_line(location, 400),
         provenance=_provenance(provenance or {}),
         files=_files(files, recipe),
+        lease=_matching("lease", str(lease).strip().lower(), _LEASE, "the id of a scan lease"),
     )
 
 
@@ -157,8 +163,9 @@ def of_finding(
     product: str,
     provenance: Mapping[str, Any],
     files: Iterable[tuple[str, bytes]] = (),
+    lease: str = "",
 ) -> Submission:
-    """What a document tells of one flaw, as a report; `files` came beside it.
+    """What a document tells of one flaw, as a report; `files` came beside it, `lease` is whose time it was found in.
 
     Raises:
         SubmissionRefused: It names no product, and its sender named none either.
@@ -173,6 +180,7 @@ def of_finding(
         location=" ".join(filter(None, (finding.location, finding.rule))),
         provenance={**provenance, "tool": provenance.get("tool") or finding.tool},
         files=files,
+        lease=lease,
     )
 
 
