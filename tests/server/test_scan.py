@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from proofhouse.cli import main
+from proofhouse.scan import prepare
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.cases.lease_services import take_lease
 from proofhouse.server.cases.models import Report
@@ -21,8 +21,9 @@ from proofhouse.server.engine.blobs import get_blob
 from proofhouse.server.engine.clock import now, wire
 from proofhouse.server.engine.record import collect_receipts
 from proofhouse.server.house import House
-from proofhouse.server.scan_cli import Refused, require_lease
-from proofhouse.validation import mutate
+from proofhouse.server.scan_cli import NAMES, Refused, require_lease
+from proofhouse.validation import load_recipe, repeating
+from proofhouse.validation.cli import default_cache
 from server.makers import make_person, make_token
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +42,6 @@ def test_a_lease_that_covers_the_target_lets_it_be_scanned() -> None:
     ("altered", "product", "at"),
     [
         ({}, "another", NOON),
-        ({"method": "static-analysis"}, "tally", NOON),
         ({"state": "ended"}, "tally", NOON),
         ({"in_force": False}, "tally", NOON),
         ({}, "tally", NOON - timedelta(days=1)),
@@ -53,12 +53,6 @@ def test_what_the_lease_does_not_cover_is_refused(
 ) -> None:
     with pytest.raises(Refused):
         require_lease({**LEASE, **altered}, product, at)
-
-
-def test_any_bytes_are_changed_into_bytes_and_a_seed_repeats_them() -> None:
-    for content in (b"", b"\0", b"abc" * 100):
-        one, other = (mutate(content, random.Random(7)) for _ in range(2))
-        assert one == other
 
 
 def recipe(directory: Path) -> Path:
@@ -75,45 +69,109 @@ def recipe(directory: Path) -> Path:
     return file
 
 
-def scan(*words: str) -> Result:
-    return CliRunner().invoke(main, ["scan", "run", *words])
+class Served:
+    """A house behind a real web server, somebody with a token, and the command line."""
+
+    def __init__(self, address: str, place: Path) -> None:
+        self.holder = make_person(Role.OPERATOR)
+        secret, _ = make_token(self.holder, "api:read", "cases:report:submit")
+        (place / "token").write_text(secret)
+        self.cache = place / "cache"
+        self._words = ("--to", address, "--token-file", str(place / "token"))
+
+    def lease(self, product: str, method: str = "fuzzing") -> str:
+        made = take_lease(
+            actor=self.holder, product=product, method=method, mandate="owner", starts_at=wire(now()),
+            ends_at=wire(now() + timedelta(days=1)), mandated_by="Ada", mandated_on="2026-11-20",
+            mandate_terms="All of it.",
+        )  # fmt: skip
+        collect_receipts()
+        return str(made.id)
+
+    def scan(self, recipe: Path, lease: str, *words: str, cache: Path | None = None) -> Result:
+        place = ("--cache", str(cache or self.cache))
+        return CliRunner().invoke(
+            main, ["scan", "run", str(recipe), "--lease", lease, *self._words, *place, *words]
+        )
+
+
+@pytest.fixture
+def served(house: House, live_server: Any, tmp_path: Path) -> Served:
+    return Served(live_server.url, tmp_path)
+
+
+def test_a_target_outside_the_lease_is_refused_and_nothing_is_built(served: Served, tmp_path: Path) -> None:
+    tally = recipe(tmp_path)
+    outside = served.scan(tally, served.lease("another"))
+    assert outside.exit_code == 1
+    assert "the lease is for another, not for tally" in outside.output
+    assert served.scan(tally, "0190a000-0000-7000-8000-000000000000").exit_code == 1, "nobody's lease"
+    assert served.scan(tally, "no id").exit_code == 2
+    static = served.scan(tally, served.lease("tally", "static-analysis"), "--engine", "libfuzzer")
+    assert static.exit_code == 1
+    assert "the lease is for static-analysis; libfuzzer is fuzzing" in static.output
+    by_hand = served.scan(tally, served.lease("tally", "by-hand"))
+    assert by_hand.exit_code == 1
+    assert "no engine" in by_hand.output
+    assert not served.cache.exists(), "nothing was built"
+
+
+def test_engines_say_whether_they_are_installed_and_what_they_cannot_do() -> None:
+    told = CliRunner().invoke(main, ["scan", "engines", "--json"])
+    assert told.exit_code == 0
+    rows = json.loads(told.output)["engines"]
+    assert {row["engine"] for row in rows} == set(NAMES)
+    assert all(row["limits"] and bool(row["version"]) != bool(row["problem"]) for row in rows)
+    assert CliRunner().invoke(main, ["scan", "engines"]).exit_code == 0
 
 
 @pytest.mark.slow
 @pytest.mark.sandbox
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("engine", ["afl", "libfuzzer", "mutation"])
 def test_a_scan_under_a_lease_finds_a_crash_by_itself_and_reports_it_with_its_proof(
-    house: House, live_server: Any, tmp_path: Path
+    engine: str, served: Served, tmp_path: Path
 ) -> None:
-    holder = make_person(Role.OPERATOR)
-    secret, _ = make_token(holder, "api:read", "cases:report:submit")
-    (tmp_path / "token").write_text(secret)
-    said = {
-        "method": "fuzzing", "mandate": "owner", "starts_at": wire(now()), "ends_at": wire(now() + timedelta(days=1)),
-        "mandated_by": "Ada", "mandated_on": "2026-11-20", "mandate_terms": "All of it.",
-    }  # fmt: skip
-    lease, elsewhere = (take_lease(actor=holder, product=product, **said) for product in ("tally", "another"))
-    collect_receipts()
-    told = (
-        "--to",
-        live_server.url,
-        "--token-file",
-        str(tmp_path / "token"),
-        "--cache",
-        str(tmp_path / "cache"),
+    lease = served.lease("tally")
+    found = served.scan(
+        recipe(tmp_path), lease, "--engine", engine, "--seconds", "120", "--seed", "1", "--first", "--json"
     )
-    words = (str(recipe(tmp_path)), *told, "--seconds", "60", "--seed", "1")
-    outside = scan(*words, "--lease", str(elsewhere.id))
-    assert outside.exit_code == 1
-    assert "the lease is for another, not for tally" in outside.output
-    assert not (tmp_path / "cache").exists(), "nothing was built"
-    nobody = scan(*words, "--lease", "0190a000-0000-7000-8000-000000000000")
-    assert nobody.exit_code == 1
-    found = scan(*words, "--lease", str(lease.id), "--json")
     assert found.exit_code == 0, found.output
-    assert len(json.loads(found.output)["found"]) >= 1
-    report = Report.objects.filter(claimed_crash="heap-buffer-overflow").first()
-    assert report is not None
+    [told] = json.loads(found.stdout)["found"]
+    report = Report.objects.get(id=told["report"])
     assert (report.product, report.state, report.provenance["means"]) == ("tally", "queued", "fuzzer")
-    assert str(lease.id) in report.summary
+    assert str(report.lease_id) == lease
+    assert report.claimed_crash
     assert get_blob(report.attachments.get().sha256)
+
+
+@pytest.mark.slow
+@pytest.mark.network
+@pytest.mark.sandbox
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("path", "package"),
+    [
+        ("recipes/real/catdoc-2017-11110.toml", "catdoc"),
+        ("src/proofhouse/exam/families/real/unzip-2014-9913.toml", "unzip"),
+    ],
+)
+def test_a_debian_source_without_its_fix_is_found_to_crash_and_the_house_runs_the_proof(
+    path: str, package: str, served: Served, tmp_path: Path
+) -> None:
+    outside = served.scan(ROOT / path, served.lease("another"), cache=tmp_path / "none")
+    assert (outside.exit_code, (tmp_path / "none").exists()) == (1, False)
+    lease = served.lease(package)
+    words = ("--engine", "libfuzzer", "--seconds", "600", "--seed", "1", "--first", "--json")
+    found = served.scan(ROOT / path, lease, *words, cache=default_cache())
+    assert found.exit_code == 0, found.output
+    [told] = json.loads(found.stdout)["found"]
+    report = Report.objects.get(id=told["report"])
+    assert (report.product, report.state, str(report.lease_id)) == (package, "queued", lease)
+    proof = get_blob(report.attachments.get().sha256)
+    proofs = [ref.content for each in load_recipe(ROOT / path).proofs for ref in each.inputs.values()]
+    assert proof not in proofs, "it is the engine's own"
+    target = prepare(load_recipe(ROOT / path), default_cache(), lambda line: None)
+    crash = repeating(target.program, target.command(proof))
+    assert crash is not None
+    assert crash.crash_class == report.claimed_crash

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AFL++: the program is built with its compiler and run from a fork server, as a whole, on changed files.
+"""AFL++: the program is built with its compiler, and its main is called again and again from a fork server.
 
 Source: AFL++ 4.04c, `docs/env_variables.md` and `docs/fuzzing_in_depth.md`.
 """
@@ -11,10 +11,11 @@ from collections.abc import Iterator
 
 from proofhouse.sandbox import Box
 from proofhouse.scan._engine import Candidate, Count, EngineMissing, Method, Seen, Terms, plain
+from proofhouse.scan._harness import environment, harnessed
 from proofhouse.scan._target import Target
 from proofhouse.scan._toolbox import finds, open_workshop, start
 from proofhouse.scan._tools import version_of
-from proofhouse.validation import TOOLS, Toolchain
+from proofhouse.validation import TOOLS
 
 PACKAGE = "afl++"
 OUT = "/work/found"
@@ -24,18 +25,12 @@ RUN_MS = 1000
 """Time of one run; AFL++ would set it by what it sees, and take a busy machine for a slow program."""
 
 
-def _wrapper(compiler: str) -> bytes:
-    """A compiler's name in front of AFL++'s compiler, for builds that call compilers by name."""
-    return f'#!/bin/sh\nexec /usr/bin/{compiler} "$@"\n'.encode()
-
-
-_C, _CXX = _wrapper("afl-clang-fast"), _wrapper("afl-clang-fast++")
-TOOLCHAIN = Toolchain(
+TOOLCHAIN = harnessed(
     "afl",
-    files={
-        **{f"bin/{name}": _C for name in ("clang", "cc", "gcc")},
-        **{f"bin/{name}": _CXX for name in ("clang++", "c++", "g++")},
-    },
+    c="/usr/bin/afl-clang-fast",
+    cxx="/usr/bin/afl-clang-fast++",
+    coverage="",
+    link="-fsanitize=fuzzer",  # AFL++'s own driver: persistent mode, inputs through shared memory
     env={"AFL_QUIET": "1", "AFL_LLVM_DICT2FILE": f"{TOOLS}/{TOKENS}"},
     keeps=(TOKENS,),
     wants={"afl-clang-fast": PACKAGE},
@@ -58,7 +53,7 @@ class Afl:
     name = "afl"
     method = Method.FUZZING
     means = "fuzzer"
-    limits = "starts a process for each input; sees C and C++ only; checksums and secrets stop it"
+    limits = "as libfuzzer; needs shared memory in its box, which only a memory control group allows"
     last_resort = False
 
     def version(self) -> str:
@@ -73,7 +68,7 @@ class Afl:
             tokens = dictionary(built.kept[TOKENS])
             box.put(DICTIONARY, tokens)
             argv = _command(target, terms, with_tokens=bool(tokens))
-            working = start(box, argv, env=_ENVIRONMENT, wall_s=terms.seconds + 30)
+            working = start(box, argv, env={**_ENVIRONMENT, **environment(target)}, wall_s=terms.seconds + 30)
             known: set[str] = set()
             tried = 0
             for over in working.looks():
@@ -88,13 +83,11 @@ class Afl:
 
 
 def _command(target: Target, terms: Terms, *, with_tokens: bool) -> list[str]:
-    suffix = target.suffix.removeprefix(".")
     return [
         *("afl-fuzz", "-i", "/work/seeds", "-o", OUT, "-m", "none", "-t", str(RUN_MS)),
         *("-V", str(max(1, math.ceil(terms.seconds))), "-s", str(terms.seed)),
         *(("-x", DICTIONARY) if with_tokens else ()),
-        *(("-e", suffix) if suffix and target.run.stdin != target.input else ()),
-        *("--", *target.argv("@@")),
+        *("--", target.argv("")[0]),
     ]
 
 

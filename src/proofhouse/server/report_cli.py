@@ -41,7 +41,9 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 _MEANS = click.option("--means", type=click.Choice([each.value for each in Means]), default="other")
 _TOOL = click.option("--tool", default="", help="The tool that found it.")
 _MODEL = click.option("--model", default="", help="The AI model that took part.")
-_LEASE = click.option("--lease", type=click.UUID, help="A running scan lease of yours, under which it was found.")
+_LEASE = click.option(
+    "--lease", type=click.UUID, help="A running scan lease of yours, under which it was found."
+)
 _PROMPT = click.option(
     "--prompt-class",
     type=click.Choice([each.value for each in PromptClass]),

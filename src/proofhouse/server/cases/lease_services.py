@@ -210,6 +210,11 @@ def scope_of(row: ScanLease) -> tuple[Scope, Mandate, datetime]:
     return scope, Mandate(row.mandate), row.taken_at
 
 
+def reported(row: ScanLease) -> int:
+    """How many reports came in under a lease."""
+    return Report.objects.filter(lease=row).count()
+
+
 def company(row: ScanLease) -> tuple[int, int]:
     """How many other leases overlap with one, and how many of them come before it; never whose."""
     others = ScanLease.objects.filter(

@@ -167,6 +167,7 @@ def lease(request: HttpRequest, lease: UUID) -> HttpResponse:
         ("Until", at(row.ends_at)),
         ("State", state(row.state, good=_GOOD)),
         ("Others at the same", plain(f"{others} active, {before} of them before you")),
+        ("Reported under it", plain(str(lease_services.reported(row)))),
         ("Ledger", receipt(row.entry)),
     ]
     asked = [
@@ -186,7 +187,7 @@ def lease(request: HttpRequest, lease: UUID) -> HttpResponse:
         answer,
         facts=facts,
         tables=[
-            Table("What was found", ["Report", "State", "Received"], found, "Nothing yet."),
+            *([Table("What was found", ["Report", "State", "Received"], found)] if found else []),
             Table("What was asked", ["Under the house's key", "Answer", "At"], asked, "Nothing yet."),
         ],
     )

@@ -39,8 +39,8 @@ class Report(models.Model):
     """What a finder sent; it is never changed, only answered.
 
     `finder` is what people read, `finder_key` by what the finder's reports are counted (`quota`). A report that repeats
-    another to the byte, in its words or in its proof, names the first as `duplicate_of`. `lease` is the scan lease under
-    which the flaw was found, if the finder held one and says so.
+    another to the byte, in its words or in its proof, names the first as `duplicate_of`. `lease` is the scan lease
+    under which the flaw was found, if the finder held one and says so.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -66,7 +66,7 @@ class Report(models.Model):
     proof_sha256 = models.CharField(max_length=64, blank=True)
     document_sha256 = models.CharField(max_length=64, blank=True)
     provenance = models.JSONField()
-    lease = models.ForeignKey("ScanLease", null=True, on_delete=models.PROTECT, related_name="reports")
+    lease = models.ForeignKey("cases.ScanLease", null=True, on_delete=models.PROTECT, related_name="reports")
     state = models.CharField(
         max_length=16, choices=[(s.value, s.value) for s in ReportState], default=ReportState.RECEIVED
     )
