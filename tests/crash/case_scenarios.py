@@ -95,6 +95,28 @@ def _read_second(_: Stage) -> dict[str, Any]:
     return read
 
 
+@of_act("cases.merge_report", Role.COORDINATOR)
+def _merge(_: Stage) -> dict[str, Any]:
+    first, second = (
+        act(
+            "cases.submit_report",
+            Role.OPERATOR,
+            title=title,
+            product="A closed device",
+            description="It opens.",
+        )["report"]
+        for title in ("A door", "A window")
+    )
+    return {"report": second, "first": first, "reason": "One lock."}
+
+
+@of_act("cases.split_report", Role.COORDINATOR)
+def _split(stage: Stage) -> dict[str, Any]:
+    merged = _merge(stage)
+    act("cases.merge_report", Role.COORDINATOR, **merged)
+    return {"report": merged["report"], "reason": "Two locks."}
+
+
 @of_act("cases.open_read_case", Role.COORDINATOR)
 def _open_read(stage: Stage) -> dict[str, Any]:
     read = _read_second(stage)

@@ -126,6 +126,12 @@ ROUTES: dict[str, Route] = {
     "cases/reports/<uuid:report>/files/<int:file>/": Route(
         "/cases/reports/{attachment.report_id}/files/{attachment.id}/", readers=frozenset({Role.COORDINATOR})
     ),
+    "cases/reports/<uuid:report>/apart/": Route(
+        "/cases/reports/{attachment.report_id}/apart/", readers=frozenset({Role.COORDINATOR})
+    ),
+    "cases/reports/<uuid:report>/same/": Route(
+        "/cases/reports/{attachment.report_id}/same/", readers=frozenset({Role.COORDINATOR})
+    ),
     "cases/leases/": Route("/cases/leases/"),
     "cases/leases/take/": Route("/cases/leases/take/", readers=_SCANNERS),
     "cases/leases/rules/": Route(

@@ -271,6 +271,12 @@ ACTS_ASKED: dict[str, Act] = {
         COORDINATORS,
         {"finding": "read-real", "standard": "source-read", "grounds": "Line 12."},
     ),
+    "reports/{report}/repetition": Act(
+        "reports/{report}/repetition", COORDINATORS, {"first": "{report}", "reason": "One lock."}
+    ),
+    "reports/{report}/repetition-end": Act(
+        "reports/{report}/repetition-end", COORDINATORS, {"reason": "Two locks."}
+    ),
     "submissions": Act(
         "submissions",
         EVERYBODY,

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proofhouse.validation import RecipeError, load_recipe
-from proofhouse.validation._recipe import _Reader
+from proofhouse.validation._reading import _Reader
 from proofhouse.validation._table import Table, relative_path
 from validation.programs import PROOFS, THREE_BUGS, document, fix, toml, write
 

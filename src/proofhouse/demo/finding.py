@@ -15,6 +15,7 @@ from proofhouse.demo.stage import CouldNot
 from proofhouse.validation import (
     DirectorySource,
     FileRef,
+    NewSource,
     Recipe,
     RecipeFile,
     Source,
@@ -64,8 +65,10 @@ class Finding:
         facts = json.loads((recipe_file.with_suffix("") / "finding.json").read_text(encoding="utf-8"))
         recipe = load_recipe(recipe_file)
         source = fetch_source(recipe, cache)
-        patch = recipe.patches[0]
-        content = _content(patch.location, recipe, source)
+        place = recipe.patches[0].location
+        if isinstance(place, NewSource):
+            raise ValueError(f"{recipe_file.name}: the line shows a patch that is a diff")
+        content = _content(place, recipe, source)
         reports = [
             {
                 **told,
@@ -89,7 +92,7 @@ class Finding:
             vulnerabilities=facts["vulnerabilities"],
             finders=facts["finders"],
             reports=reports,
-            patch_name=PurePosixPath(patch.location.path).name,
+            patch_name=PurePosixPath(place.path).name,
             patch=content,
         )
 

@@ -35,16 +35,18 @@ from proofhouse.validation._matrix import Cell, Group, KillMatrix, merge_groups,
 from proofhouse.validation._minimise import minimise
 from proofhouse.validation._mutation import mutate
 from proofhouse.validation._pair import Pair, Trial, build_pair, crash_of, repeating, try_pair
+from proofhouse.validation._reading import load_recipe
 from proofhouse.validation._recipe import (
     ArchiveSource,
     DebianSource,
     DirectorySource,
+    Exclusion,
     FileRef,
+    NewSource,
     Recipe,
     RecipeFile,
     RootfsSource,
     RunSpec,
-    load_recipe,
 )
 from proofhouse.validation._refusal import Refusal
 from proofhouse.validation._result import (
@@ -76,11 +78,13 @@ __all__ = [
     "Crash",
     "DebianSource",
     "DirectorySource",
+    "Exclusion",
     "Execution",
     "FileRef",
     "Group",
     "GroupResult",
     "KillMatrix",
+    "NewSource",
     "Outcome",
     "Pair",
     "PatchDoesNotApply",

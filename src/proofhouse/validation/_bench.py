@@ -8,6 +8,7 @@ from functools import partial
 from types import TracebackType
 
 from proofhouse.attest import canonical, sha256_hex
+from proofhouse.validation._ahead import BoxesAhead
 from proofhouse.validation._build import Artifact, Builds, NotBuilt
 from proofhouse.validation._conversation import HttpTalk
 from proofhouse.validation._crash import CodeAddress, Crash, Frame, name_crash
@@ -17,6 +18,7 @@ from proofhouse.validation._execution import (
     Execution,
     OpenBox,
     Outcome,
+    box_for,
     execute,
     is_checked,
     run_command,
@@ -32,7 +34,7 @@ from proofhouse.validation._recipe import (
     PatchSpec,
     ProofSpec,
     Recipe,
-    RecipeFile,
+    SourcePath,
 )
 from proofhouse.validation._refusal import (
     Finding,
@@ -50,11 +52,13 @@ from proofhouse.validation._result import (
     ProofResult,
 )
 from proofhouse.validation._verdict import (
+    SHOWN,
     Judgement,
     Observed,
     Verdict,
     Wanted,
     differs,
+    is_left_out,
     judge_cell,
     judge_proof,
     judge_shown,
@@ -102,7 +106,9 @@ class Bench:
         self._builds = builds
         self._tell = tell
         self._opener = opener
+        self._workers = workers
         self._pool = ThreadPoolExecutor(workers, "proofhouse-bench")
+        self._openings = ThreadPoolExecutor(workers, "proofhouse-boxes")
         self._controls: dict[str, Execution] = {}
         self._patched_runs: dict[tuple[str, str], tuple[Execution, ...]] = {}
         self._frames: dict[tuple[str, CodeAddress], tuple[Frame, ...]] = {}
@@ -115,6 +121,7 @@ class Bench:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.shutdown(cancel_futures=True)
+        self._openings.shutdown(cancel_futures=True)
 
     def prove_all(self) -> tuple[ProofResult, ...]:
         """Every control, then every proof, on the vulnerable build."""
@@ -155,6 +162,8 @@ class Bench:
         if noisy and judged.verdict is Verdict.REPRODUCED:
             judged = Judgement(Verdict.NEEDS_HUMAN, noisy)
         crashes = [each.crash for each in observed if each.crash is not None]
+        if judged.verdict is Verdict.REPRODUCED:
+            judged = self._within_model(proof, base, crashes) or judged
         return ProofResult(
             name=proof.name,
             identifiers=proof.identifiers,
@@ -168,10 +177,37 @@ class Bench:
             minimised=self._minimise(proof, base, judged, crashes),
         )
 
+    def _within_model(self, proof: ProofSpec, base: bytes, crashes: Sequence[Crash]) -> Judgement | None:
+        """The first exclusion of the product's model that a reproduced proof falls under."""
+        for exclusion in self._recipe.exclusions:
+            left_out = is_left_out(exclusion, crashes[0] if crashes else None)
+            if left_out and (not exclusion.trusts or self._needs_trusted(proof, base, set(exclusion.trusts))):
+                return Judgement(Verdict.OUT_OF_MODEL, f"{exclusion.name}: {exclusion.reason}")
+        return None
+
+    def _needs_trusted(self, proof: ProofSpec, base: bytes, trusts: Set[str]) -> bool:
+        """Whether a proof shows nothing any more once its trusted inputs are those of a control, of whichever."""
+        inputs = self._inputs(proof)
+        names = trusts & set(inputs)
+        likes = [self._inputs(each) for each in self._recipe.controls if names <= set(each.inputs)]
+        if not names or not likes:
+            return False
+        asked = [
+            (base, self._command(proof, {**inputs, **{name: like[name] for name in names}}))
+            for like in likes
+            for _ in range(RUNS)
+        ]
+        self._tell(Progress("prove", f"{proof.name} with the trusted inputs of controls"))
+        runs = self._execute_all(asked)
+        if proof.crash is None:
+            shows, _ = self._oracle(proof)
+            return all(run.outcome is not Outcome.INVALID and differs(run, shows) for run in runs)
+        return all(run.outcome is Outcome.SILENT for run in runs)
+
     def _minimise(
         self, proof: ProofSpec, base: bytes, judged: Judgement, crashes: Sequence[Crash]
     ) -> tuple[Smaller, ...]:
-        if not self._recipe.minimise_s or judged.verdict is not Verdict.REPRODUCED or not crashes:
+        if not self._recipe.minimise_s or judged.verdict not in SHOWN or not crashes:
             return ()
         self._tell(Progress("prove", f"{proof.name}, made smaller"))
         inputs = self._inputs(proof)
@@ -226,7 +262,7 @@ class Bench:
         return KillMatrix(
             tuple(proof.name for proof in proofs),
             tuple(patch.name for patch in self._recipe.patches),
-            tuple(proof.verdict is Verdict.REPRODUCED for proof in proofs),
+            tuple(proof.verdict in SHOWN for proof in proofs),
             tuple(
                 tuple(
                     self._cell(spec, self._patched_runs.get((spec.name, patch.name), ()))
@@ -251,13 +287,12 @@ class Bench:
         self, patch: PatchSpec, proofs: tuple[ProofResult, ...], matrix: KillMatrix
     ) -> PatchResult:
         """Judge one patch: it applies, builds, stops what it claims, keeps tests and controls, no twin is near."""
-        location, content = self._builds.trees.patches[patch.name]
+        effect = self._builds.trees.effects[patch.name]
         made = self._builds.trees.patched[patch.name]
         test_files = self._recipe.build.test_files
-        findings = list(read_patch(content, patch.strip, test_files))
-        person = (
-            asks_a_person(content, patch.strip, test_files) if isinstance(patch.location, RecipeFile) else ""
-        )
+        findings = list(read_patch(effect.diff, effect.strip, test_files))
+        shipped = isinstance(patch.location, SourcePath)
+        person = "" if shipped else asks_a_person(effect.diff, effect.strip, test_files)
         unknown = False
         tests: tuple[CheckResult, ...] = ()
         controls: tuple[CheckResult, ...] = ()
@@ -290,8 +325,8 @@ class Bench:
             verdict = PatchVerdict.NEEDS_HUMAN
         return PatchResult(
             name=patch.name,
-            location=location,
-            sha256=sha256_hex(content),
+            location=effect.found,
+            sha256=effect.sha256,
             verdict=verdict,
             refusal=main_refusal(findings) if verdict is PatchVerdict.NOT_PROVED else None,
             reasons=(*(finding.reason for finding in findings), *([person] if person else [])),
@@ -311,7 +346,7 @@ class Bench:
         for row, proof in enumerate(proofs):
             if proof.name not in patch.stops:
                 continue
-            if proof.verdict is Verdict.REPRODUCED:
+            if proof.verdict in SHOWN:
                 claimed[proof.name] = matrix.cells[row][column]
             else:
                 why = f"proof {proof.name} is {proof.verdict} without the patch, so stopping it shows nothing"
@@ -382,7 +417,10 @@ class Bench:
 
     def _execute_all(self, asked: Iterable[tuple[bytes, Command]]) -> list[Execution]:
         """Run commands on programs, as many at once as there are workers; results in the order asked."""
-        runs = list(self._pool.map(lambda job: execute(*job, opener=self._opener), asked))
+        jobs = list(asked)
+        specs = [box_for(command) for _, command in jobs]
+        with BoxesAhead(self._opener, specs, self._openings, self._workers) as boxes:
+            runs = list(self._pool.map(lambda n: execute(*jobs[n], opener=boxes.opener(n)), range(len(jobs))))
         self.invalid_runs += sum(run.outcome is Outcome.INVALID for run in runs)
         return runs
 

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from proofhouse.attest import JsonValue, canonical, sha256_hex
 from proofhouse.sandbox import Box, BoxSpec, ExecResult, Limits, SandboxDead, open_box
 from proofhouse.validation._cache import BuildCache
+from proofhouse.validation._effect import DIFF, Effect, plain_difference
 from proofhouse.validation._errors import (
     BoxTooSmall,
     BuildFailed,
@@ -33,10 +34,12 @@ from proofhouse.validation._execution import ATTEMPTS, OpenBox
 from proofhouse.validation._recipe import (
     MAX_INPUT_BYTES,
     MAX_PATCH_BYTES,
+    AnySource,
     ArchiveSource,
     DebianSource,
     DirectorySource,
     FileRef,
+    NewSource,
     PatchSpec,
     Recipe,
     RecipeFile,
@@ -46,8 +49,10 @@ from proofhouse.validation._recipe import (
 from proofhouse.validation._source import Source
 from proofhouse.validation._toolchain import MAX_KEPT_BYTES, TOOLS, Searchable, Toolchain
 
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 TREE = "/work/source"
+OTHER_TREE = "/work/other"
+"""A copy of the vulnerable tree with a patch applied, or a new source: what `TREE` is compared with."""
 TOOL_PATH = "/usr/bin:/bin"
 MAX_PROGRAM_BYTES = 256 << 20
 _TAIL_CHARS = 2000
@@ -80,7 +85,7 @@ class NotBuilt:
     """Why a patched build does not exist.
 
     Attributes:
-        reason: `does-not-apply` or `does-not-build`.
+        reason: `does-not-apply`, `does-not-build` or `unbounded`.
         output: the end of what was printed.
     """
 
@@ -95,14 +100,14 @@ class Trees:
     Attributes:
         base: program of the vulnerable build, without any of the recipe's patches.
         patched: patch name → its build, or why there is none.
-        patches: patch name → (where it was found, content).
-        already_applied: patches beside the recipe that the source as shipped already holds.
+        effects: patch name → what it does to the vulnerable tree.
+        already_applied: patches that the source as shipped already holds.
         files: paths inside the source that proofs, controls and tests name → content.
     """
 
     base: bytes
     patched: Mapping[str, Artifact | NotBuilt]
-    patches: Mapping[str, tuple[str, bytes]]
+    effects: Mapping[str, Effect]
     already_applied: frozenset[str]
     files: Mapping[PurePosixPath, bytes]
 
@@ -115,11 +120,14 @@ class Trees:
                 not_built[name] = {"reason": made.reason, "output": made.output}
             else:
                 blobs |= {f"patched.program/{name}": made.program, f"patched.tests/{name}": made.tests}
-        blobs |= {f"patch/{name}": content for name, (_, content) in self.patches.items()}
+        blobs |= {f"patch/{name}": effect.diff for name, effect in self.effects.items()}
         blobs |= {f"file/{path}": content for path, content in self.files.items()}
         return {
             "not_built": not_built,
-            "found": {name: found for name, (found, _) in self.patches.items()},
+            "effects": {
+                name: {each: value for each, value in vars(effect).items() if each != "diff"}
+                for name, effect in self.effects.items()
+            },
             "already_applied": sorted(self.already_applied),
         }, blobs
 
@@ -127,7 +135,7 @@ class Trees:
     def from_store(cls, record: Mapping[str, Any], blobs: Mapping[str, bytes]) -> Trees:
         """Read back what `to_store` gave."""
         patched: dict[str, Artifact | NotBuilt] = {}
-        for name in record["found"]:
+        for name in record["effects"]:
             if name in record["not_built"]:
                 patched[name] = NotBuilt(**record["not_built"][name])
             else:
@@ -135,7 +143,7 @@ class Trees:
         return cls(
             blobs["base"],
             patched,
-            {name: (found, blobs[f"patch/{name}"]) for name, found in record["found"].items()},
+            {name: Effect(diff=blobs[f"patch/{name}"], **rest) for name, rest in record["effects"].items()},
             frozenset(record["already_applied"]),
             {
                 PurePosixPath(name.removeprefix("file/")): content
@@ -202,14 +210,14 @@ def build(
 
 def build_key(recipe: Recipe, source: Source, compiler: str) -> str:
     """What a build depends on; equal keys mean equal builds."""
-    spec, without = recipe.build, _without(recipe)
+    spec, without = recipe.build, _without(recipe.source)
     return sha256_hex(
         canonical(
             {
                 "format": CACHE_FORMAT,
                 "source": [[file.name, file.sha256] for file in source.files],
                 **_unpacking(recipe),
-                "patches": [[patch.name, patch.strip, _ref_key(patch.location)] for patch in recipe.patches],
+                "patches": [[patch.name, patch.strip, _patch_key(patch, source)] for patch in recipe.patches],
                 "named": sorted(str(ref.path) for ref in _source_paths(recipe)),
                 "sanitizers": list(spec.sanitizers),
                 "env": dict(spec.env),
@@ -225,8 +233,8 @@ def build_key(recipe: Recipe, source: Source, compiler: str) -> str:
     )
 
 
-def _without(recipe: Recipe) -> tuple[PurePosixPath, ...]:
-    return recipe.source.without if isinstance(recipe.source, DebianSource) else ()
+def _without(source: AnySource) -> tuple[PurePosixPath, ...]:
+    return source.without if isinstance(source, DebianSource) else ()
 
 
 def _unpacking(recipe: Recipe) -> dict[str, JsonValue]:
@@ -235,8 +243,18 @@ def _unpacking(recipe: Recipe) -> dict[str, JsonValue]:
     return {"unpack": [source.strip, source.commit]} if isinstance(source, ArchiveSource) else {}
 
 
-def _ref_key(ref: FileRef) -> str:
-    return f"file {sha256_hex(ref.content)}" if isinstance(ref, RecipeFile) else f"path {ref.path}"
+def _patch_key(patch: PatchSpec, source: Source) -> str:
+    place = patch.location
+    if isinstance(place, NewSource):
+        return f"source {_source_digest(source.newer[patch.name])} {place.source}"
+    return f"file {sha256_hex(place.content)}" if isinstance(place, RecipeFile) else f"path {place.path}"
+
+
+def _source_digest(source: Source) -> str:
+    """Of its one file, which is what somebody would offer; of a package, over the digests of its files."""
+    if len(source.files) == 1:
+        return source.files[0].sha256
+    return sha256_hex(canonical({file.name: file.sha256 for file in source.files}))
 
 
 def _source_paths(recipe: Recipe) -> set[SourcePath]:
@@ -252,10 +270,18 @@ def _source_paths(recipe: Recipe) -> set[SourcePath]:
 
 
 def installed_compiler(recipe: Recipe, source: Source, further: Mapping[str, str] | None = None) -> str:
-    wanted = {"clang": "clang", "llvm-symbolizer": "llvm", "patch": "patch", "tar": "tar", **(further or {})}
-    if source.kind == "debian":
+    wanted = {
+        "clang": "clang",
+        "llvm-symbolizer": "llvm",
+        "patch": "patch",
+        "diff": "diffutils",
+        "tar": "tar",
+        **(further or {}),
+    }
+    kinds = {source.kind, *(newer.kind for newer in source.newer.values())}
+    if "debian" in kinds:
         wanted |= {"dpkg-source": "dpkg-dev", "xz": "xz-utils"}
-    if source.kind == "git-bundle":
+    if "git-bundle" in kinds:
         wanted |= {"git": "git"}
     for argv in (*recipe.build.prepare, *recipe.build.steps):
         if "/" not in argv[0]:
@@ -338,40 +364,52 @@ class Workshop:
         return b""
 
     def make(self) -> Trees:
-        files, patches = self._lay_out()
-        already = frozenset(
+        files, effects = self._lay_out()
+        already = {
             patch.name
             for index, patch in enumerate(self._recipe.patches)
-            if isinstance(patch.location, RecipeFile) and self._fits(index, patch, reverse=True)
-        )
+            if isinstance(patch.location, RecipeFile) and self._fits(index, patch.strip)
+        }
+        refused: dict[str, NotBuilt] = {}
+        for index, patch in enumerate(self._recipe.patches):
+            if patch.name not in already:
+                effect = self._effect(index, patch, effects[patch.name])
+                if isinstance(effect, NotBuilt):
+                    refused[patch.name] = effect
+                    continue
+                effects[patch.name] = effect
+                if isinstance(patch.location, NewSource) and not effect.diff and not effect.unreadable:
+                    already.add(patch.name)
         for argv in self._recipe.build.prepare:
             self._must("vulnerable", argv)
         for argv in self._recipe.build.steps:
             self._must("vulnerable", argv)
-        base = self._pack(self._recipe.build.outputs)
+        unpatched = self._collect()
         patched = {
-            patch.name: self._collect() if patch.name in already else self._patched(index, patch)
+            patch.name: unpatched
+            if patch.name in already
+            else refused.get(patch.name) or self._patched(index, patch.name, effects[patch.name], unpatched)
             for index, patch in enumerate(self._recipe.patches)
         }
-        return Trees(base, patched, patches, already, files)
+        return Trees(unpatched.program, patched, effects, frozenset(already), files)
 
-    def _lay_out(self) -> tuple[dict[PurePosixPath, bytes], dict[str, tuple[str, bytes]]]:
+    def _lay_out(self) -> tuple[dict[PurePosixPath, bytes], dict[str, Effect]]:
         """The vulnerable tree, not yet built; the named files and the patches as they were found."""
         self._on_step("source", "unpack")
-        self._unpack()
+        self._unpack(self._recipe.source, self._source, TREE)
         files = {ref.path: self._read(ref.path, MAX_INPUT_BYTES) for ref in _source_paths(self._recipe)}
-        patches = {patch.name: self._patch_content(patch) for patch in self._recipe.patches}
-        for index, (_, content) in enumerate(patches.values()):
-            self._box.put(_patch_place(index), content)
-        for path in reversed(_without(self._recipe)):
-            self._take_back(path)
+        patches = {patch.name: self._as_found(patch) for patch in self._recipe.patches}
+        for index, effect in enumerate(patches.values()):
+            self._box.put(_patch_place(index), effect.diff)
+        for path in reversed(_without(self._recipe.source)):
+            self._take_back(path, TREE)
         own = [
             (index, patch)
             for index, patch in enumerate(self._recipe.patches)
             if isinstance(patch.location, SourcePath)
         ]
         for index, patch in reversed(own):
-            self._reverse_shipped(index, patch)
+            self._reverse_shipped(index, patch.name, patch.strip, TREE)
         return files, patches
 
     def show(self) -> bytes:
@@ -383,64 +421,84 @@ class Workshop:
         self._must("source", ("tar", "--create", "--gzip", f"--file={place}", *options, *left_out, "."))
         return self._box.get(place, MAX_PROGRAM_BYTES)
 
-    def _unpack(self) -> None:
-        source = self._recipe.source
-        if isinstance(source, DirectorySource | RootfsSource):
-            self._box.put_tree(self._source.files[0].content, TREE)
-            return
-        for file in self._source.files:
-            self._box.put(f"/work/in/{file.name}", file.content)
-        if isinstance(source, ArchiveSource):
-            self._unpack_archive(source)
-            return
-        dsc = next(file.name for file in self._source.files if file.name.endswith(".dsc"))
-        self._must("source", ("dpkg-source", "--no-check", "--extract", f"/work/in/{dsc}", TREE), cwd="/work")
-
-    def _unpack_archive(self, source: ArchiveSource) -> None:
+    def _unpack(self, spec: AnySource, source: Source, tree: str) -> None:
         """Hostile archives meet tar and git in the box only: what they write has the box's size, and ends with it."""
-        place = f"/work/in/{source.path.name}"
-        if source.kind == "tarball":
-            self._must("source", ("mkdir", "-p", TREE), cwd="/work")
-            options = ("--no-same-owner", "--no-same-permissions", f"--strip-components={source.strip}")
-            self._must(
-                "source",
-                ("tar", "--extract", f"--file={place}", *options, f"--directory={TREE}"),
-                cwd="/work",
-            )
+        if isinstance(spec, DirectorySource | RootfsSource):
+            self._box.put_tree(source.files[0].content, tree)
             return
-        git = (
-            "git",
-            "-c",
-            "core.hooksPath=/dev/null",
-            "-c",
-            "protocol.allow=never",
-            "-c",
-            "protocol.file.allow=always",
-        )
-        self._must("source", (*git, "clone", "--quiet", "--no-checkout", "--", place, TREE), cwd="/work")
-        self._must(
-            "source", (*git, "-C", TREE, "checkout", "--quiet", "--detach", source.commit), cwd="/work"
-        )
-        self._must("source", ("rm", "-r", "-f", f"{TREE}/.git"), cwd="/work")
+        for file in source.files:
+            self._box.put(f"/work/in/{file.name}", file.content)
+        if isinstance(spec, DebianSource):
+            dsc = next(file.name for file in source.files if file.name.endswith(".dsc"))
+            extract = ("dpkg-source", "--no-check", "--extract", f"/work/in/{dsc}", tree)
+            self._must("source", extract, cwd="/work")
+            return
+        place = f"/work/in/{spec.path.name}"
+        if spec.kind == "tarball":
+            self._must("source", ("mkdir", "-p", tree), cwd="/work")
+            options = ("--no-same-owner", "--no-same-permissions", f"--strip-components={spec.strip}")
+            unpack = ("tar", "--extract", f"--file={place}", *options, f"--directory={tree}")
+            self._must("source", unpack, cwd="/work")
+            return
+        settings = ("core.hooksPath=/dev/null", "protocol.allow=never", "protocol.file.allow=always")
+        git = ("git", *(word for setting in settings for word in ("-c", setting)))
+        self._must("source", (*git, "clone", "--quiet", "--no-checkout", "--", place, tree), cwd="/work")
+        self._must("source", (*git, "-C", tree, "checkout", "--quiet", "--detach", spec.commit), cwd="/work")
+        self._must("source", ("rm", "-r", "-f", f"{tree}/.git"), cwd="/work")
 
-    def _read(self, path: PurePosixPath, max_bytes: int) -> bytes:
+    def _read(self, path: PurePosixPath, max_bytes: int, tree: str = TREE) -> bytes:
         try:
-            return self._box.get(f"{TREE}/{path}", max_bytes)
+            return self._box.get(f"{tree}/{path}", max_bytes)
         except OSError as error:
             raise SourceChanged(
                 f"{path} cannot be read from {self._source.name} {self._source.version}: {error.strerror}"
             ) from error
 
-    def _patch_content(self, patch: PatchSpec) -> tuple[str, bytes]:
-        """Where a patch was found, and what it holds.
+    def _as_found(self, patch: PatchSpec) -> Effect:
+        """Where a patch was found, and what it says.
 
         When the archive has moved on, a patch may have been renamed: then the only one whose file name
         carries the number of every identifier is taken.
         """
-        if isinstance(patch.location, RecipeFile):
-            return str(patch.location.path), patch.location.content
-        path = self._renamed(patch.location.path) if self._source.moved else patch.location.path
-        return str(path), self._read(path, MAX_PATCH_BYTES)
+        place = patch.location
+        if isinstance(place, NewSource):
+            newer = self._source.newer[patch.name]
+            return Effect(newer.name, _source_digest(newer), b"")
+        if isinstance(place, RecipeFile):
+            return Effect(str(place.path), sha256_hex(place.content), place.content, patch.strip)
+        path = self._renamed(place.path) if self._source.moved else place.path
+        content = self._read(path, MAX_PATCH_BYTES)
+        return Effect(str(path), sha256_hex(content), content, patch.strip)
+
+    def _effect(self, index: int, patch: PatchSpec, found: Effect) -> Effect | NotBuilt:
+        """What a patch does to the vulnerable tree: the difference to the tree that it makes, or to a new source."""
+        try:
+            if isinstance(patch.location, NewSource):
+                spec = patch.location.source
+                self._unpack(spec, self._source.newer[patch.name], OTHER_TREE)
+                for path in reversed(_without(spec)):
+                    self._take_back(path, OTHER_TREE)
+            else:
+                self._must(patch.name, ("cp", "--archive", TREE, OTHER_TREE), cwd="/work")
+                self._must(patch.name, _patch_argv(index, found.strip, "--forward"), cwd=OTHER_TREE)
+            shown = self._run((*DIFF, *self._not_compared(patch), "source", "other"), "/work")
+        except (BuildFailed, PatchDoesNotApply) as error:
+            return NotBuilt("does-not-apply", str(error))
+        finally:
+            self._must(patch.name, ("rm", "-r", "-f", OTHER_TREE), cwd="/work")
+        whole = shown.exit_code in (0, 1) and not shown.truncated
+        diff, unreadable = plain_difference(shown.stdout, whole=whole)
+        self._box.put(_patch_place(index), diff)
+        return Effect(found.found, found.sha256, diff, unreadable=unreadable)
+
+    def _not_compared(self, patch: PatchSpec) -> tuple[str, ...]:
+        """What a distribution keeps beside a source: no part of what a new source mends."""
+        if not isinstance(patch.location, NewSource):
+            return ()
+        sources = (self._recipe.source, patch.location.source)
+        return (
+            ("--exclude=debian", "--exclude=.pc") if any(isinstance(s, DebianSource) for s in sources) else ()
+        )
 
     def _renamed(self, path: PurePosixPath) -> PurePosixPath:
         names = self._read(path.parent / "series", MAX_PATCH_BYTES).decode("utf-8", "replace").split()
@@ -455,41 +513,41 @@ class Workshop:
             )
         return path.parent / candidates[0]
 
-    def _patch_argv(self, index: int, patch: PatchSpec, *options: str) -> tuple[str, ...]:
-        fixed = ("patch", "--force", "--no-backup-if-mismatch", "--reject-file=-", f"--strip={patch.strip}")
-        return (*fixed, *options, f"--input={_patch_place(index)}")
+    def _fits(self, index: int, strip: int) -> bool:
+        """Whether a patch can be taken back in the vulnerable tree: then that holds it already."""
+        return self._run(_patch_argv(index, strip, "--reverse", "--dry-run"), TREE).exit_code == 0
 
-    def _fits(self, index: int, patch: PatchSpec, *, reverse: bool = False) -> bool:
-        direction = "--reverse" if reverse else "--forward"
-        return self._run(self._patch_argv(index, patch, direction, "--dry-run"), TREE).exit_code == 0
-
-    def _reverse_shipped(self, index: int, patch: PatchSpec) -> None:
-        if not self._fits(index, patch, reverse=True):
+    def _reverse_shipped(self, index: int, name: str, strip: int, tree: str) -> None:
+        if self._run(_patch_argv(index, strip, "--reverse", "--dry-run"), tree).exit_code != 0:
             raise PatchDoesNotApply(
-                f"patch {patch.name} is part of {self._source.name} {self._source.version} but cannot be"
+                f"patch {name} is part of {self._source.name} {self._source.version} but cannot be"
                 " reversed; a later patch changes the same lines"
             )
-        self._must("source", self._patch_argv(index, patch, "--reverse"))
+        self._must("source", _patch_argv(index, strip, "--reverse"), cwd=tree)
 
-    def _take_back(self, path: PurePosixPath) -> None:
+    def _take_back(self, path: PurePosixPath, tree: str) -> None:
         """Reverse a patch of the source that is not itself in question."""
-        self._box.put(_patch_place(-1), self._read(path, MAX_PATCH_BYTES))
-        spec = PatchSpec(path.name, SourcePath(path), 1, ())
-        self._reverse_shipped(-1, spec)
+        self._box.put(_patch_place(-1), self._read(path, MAX_PATCH_BYTES, tree))
+        self._reverse_shipped(-1, path.name, 1, tree)
 
-    def _patched(self, index: int, patch: PatchSpec) -> Artifact | NotBuilt:
-        if not self._fits(index, patch):
-            result = self._run(self._patch_argv(index, patch, "--forward", "--dry-run"), TREE)
+    def _patched(self, index: int, name: str, effect: Effect, unpatched: Artifact) -> Artifact | NotBuilt:
+        """The build with what a patch does, which is then taken back; what it left behind is built over by the next."""
+        if effect.unreadable:
+            return NotBuilt("unbounded", effect.unreadable)
+        if not effect.diff:
+            return unpatched
+        result = self._run(_patch_argv(index, effect.strip, "--forward", "--dry-run"), TREE)
+        if result.exit_code != 0:
             return NotBuilt("does-not-apply", _tail(result))
-        self._must(patch.name, self._patch_argv(index, patch, "--forward"))
+        self._must(name, _patch_argv(index, effect.strip, "--forward"))
         made: Artifact | NotBuilt
         try:
             for argv in self._recipe.build.steps:
-                self._must(patch.name, argv)
+                self._must(name, argv)
             made = self._collect()
         except BuildFailed as error:
             made = NotBuilt("does-not-build", str(error))
-        self._must(patch.name, self._patch_argv(index, patch, "--reverse"))
+        self._must(name, _patch_argv(index, effect.strip, "--reverse"))
         return made
 
     def _collect(self) -> Artifact:
@@ -515,6 +573,18 @@ class Workshop:
 
     def _run(self, argv: tuple[str, ...], cwd: str) -> ExecResult:
         return self._box.exec(argv, cwd=cwd, env=self._env, wall_s=self._recipe.build.timeout_s)
+
+
+def _patch_argv(index: int, strip: int, *options: str) -> tuple[str, ...]:
+    fixed = (
+        "patch",
+        "--unified",
+        "--force",
+        "--no-backup-if-mismatch",
+        "--reject-file=-",
+        f"--strip={strip}",
+    )
+    return (*fixed, *options, f"--input={_patch_place(index)}")
 
 
 def _patch_place(index: int) -> str:

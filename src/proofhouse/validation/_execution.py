@@ -143,7 +143,7 @@ def execute(program: bytes, command: Command, *, opener: OpenBox = open_box) -> 
     """
     for _ in range(ATTEMPTS):
         try:
-            with opener(_spec(command)) as box:
+            with opener(box_for(command)) as box:
                 return _execute_in(box, program, command)
         except (SandboxDead, OSError):  # the box died, or could not take the files in
             continue
@@ -198,7 +198,8 @@ def _beside(program: bytes, files: Mapping[str, bytes], logs: str) -> bytes:
     return program[:end] + tar_files(files, directories=(logs,))
 
 
-def _spec(command: Command) -> BoxSpec:
+def box_for(command: Command) -> BoxSpec:
+    """The box that a command runs in."""
     timeout_s = command.timeout_s
     return BoxSpec(
         limits=Limits(wall_s=timeout_s, cpu_s=8 * timeout_s, memory_bytes=MEMORY_BYTES),

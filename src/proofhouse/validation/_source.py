@@ -7,17 +7,19 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from proofhouse.validation._archive import Archive, newest
 from proofhouse.validation._cache import storage_errors
 from proofhouse.validation._errors import RecipeError, SourceUnavailable, StorageFull
 from proofhouse.validation._recipe import (
+    AnySource,
     ArchiveSource,
     DebianSource,
     DirectorySource,
+    NewSource,
     PinnedFile,
     Recipe,
     RootfsSource,
@@ -60,6 +62,8 @@ class Source:
     pinned_version: str
     release: str
     files: tuple[SourceFile, ...]
+    newer: Mapping[str, "Source"] = field(default_factory=dict)
+    """Patch name → the source that it is given as."""
 
     @property
     def moved(self) -> bool:
@@ -86,11 +90,22 @@ def fetch_source(recipe: Recipe, cache_dir: Path, *, offline: bool = False) -> S
         StorageFull: the cache has no room for a download.
         RecipeError: a source directory or archive breaks a bound, or its digest is another.
     """
-    if isinstance(recipe.source, DirectorySource | RootfsSource):
-        return _directory(recipe, recipe.source)
-    if isinstance(recipe.source, ArchiveSource):
-        return _archive(recipe, recipe.source)
-    return _debian(recipe.source, cache_dir, offline=offline)
+    newer = {
+        patch.name: _fetch(
+            recipe.root, patch.location.source, f"patch {patch.name}.", cache_dir, offline=offline
+        )
+        for patch in recipe.patches
+        if isinstance(patch.location, NewSource)
+    }
+    return replace(_fetch(recipe.root, recipe.source, "", cache_dir, offline=offline), newer=newer)
+
+
+def _fetch(root: Path, source: AnySource, where: str, cache_dir: Path, *, offline: bool) -> Source:
+    if isinstance(source, DirectorySource | RootfsSource):
+        return _directory(root, source, where)
+    if isinstance(source, ArchiveSource):
+        return _archive(root, source, where)
+    return _debian(source, cache_dir, offline=offline)
 
 
 def _debian(source: DebianSource, cache_dir: Path, *, offline: bool) -> Source:
@@ -163,15 +178,15 @@ def _keep(path: Path, pinned: PinnedFile, store: Path) -> None:
         path.replace(store / pinned.sha256)
 
 
-def _archive(recipe: Recipe, source: ArchiveSource) -> Source:
-    with (recipe.root / source.path).open("rb") as stream:
+def _archive(root: Path, source: ArchiveSource, where: str) -> Source:
+    with (root / source.path).open("rb") as stream:
         content = stream.read(MAX_ARCHIVE_BYTES + 1)
     if len(content) > MAX_ARCHIVE_BYTES:
-        raise RecipeError("source.file", f"is larger than {MAX_ARCHIVE_BYTES} bytes")
+        raise RecipeError(f"{where}source.file", f"is larger than {MAX_ARCHIVE_BYTES} bytes")
     found = hashlib.sha256(content).hexdigest()
     if found != source.sha256:
         raise RecipeError(
-            "source.sha256", f"{source.path} has SHA-256 {found}; the recipe pins {source.sha256}"
+            f"{where}source.sha256", f"{source.path} has SHA-256 {found}; the recipe pins {source.sha256}"
         )
     return Source(
         kind=source.kind,
@@ -183,9 +198,12 @@ def _archive(recipe: Recipe, source: ArchiveSource) -> Source:
     )
 
 
-def _directory(recipe: Recipe, source: DirectorySource | RootfsSource) -> Source:
-    root = (recipe.root / source.path).resolve()
-    content = _tar(root, image=isinstance(source, RootfsSource))
+def _directory(base: Path, source: DirectorySource | RootfsSource, where: str) -> Source:
+    root = (base / source.path).resolve()
+    try:
+        content = _tar(root, image=isinstance(source, RootfsSource))
+    except RecipeError as error:
+        raise RecipeError(f"{where}{error.field}", error.reason) from None
     digest = hashlib.sha256(content).hexdigest()
     return Source(
         kind="rootfs" if isinstance(source, RootfsSource) else "directory",

@@ -120,7 +120,7 @@ def validate(
         proofs=proofs,
         patches=patches,
         kill_matrix=matrix,
-        groups=_groups(recipe, matrix, patches),
+        groups=_groups(recipe, matrix, proofs, patches),
         candidates=_candidates(recipe, builds, proofs),
         other_versions=others,
         invalid_runs=bench.invalid_runs,
@@ -178,6 +178,7 @@ def _try_version(
 
 _STANDING = {
     Verdict.REPRODUCED: Standing.AFFECTED,
+    Verdict.OUT_OF_MODEL: Standing.AFFECTED,
     Verdict.NOT_REPRODUCED: Standing.NOT_AFFECTED,
     Verdict.ALREADY_FIXED: Standing.NOT_AFFECTED,
 }
@@ -208,9 +209,7 @@ def _without_halves(
 
 def _candidates(recipe: Recipe, builds: Builds, proofs: Sequence[ProofResult]) -> tuple[Candidate, ...]:
     """T0 and T1: which of the proofs look alike."""
-    changes = {
-        patch.name: read_diff(builds.trees.patches[patch.name][1], patch.strip) for patch in recipe.patches
-    }
+    changes = {name: read_diff(effect.diff, effect.strip) for name, effect in builds.trees.effects.items()}
     return candidates(
         [
             Seen(
@@ -226,13 +225,18 @@ def _candidates(recipe: Recipe, builds: Builds, proofs: Sequence[ProofResult]) -
     )
 
 
-def _groups(recipe: Recipe, matrix: KillMatrix, patches: tuple[PatchResult, ...]) -> tuple[GroupResult, ...]:
-    """Merge by the proved patches only: a fake that blocks one proof must not split it from its twin."""
+def _groups(
+    recipe: Recipe, matrix: KillMatrix, proofs: Sequence[ProofResult], patches: Sequence[PatchResult]
+) -> tuple[GroupResult, ...]:
+    """Merge by the proved patches only: a fake that blocks one proof must not split it from its twin.
+
+    What the product's model leaves out stands alone: it makes no bug of the product with others.
+    """
     proved = [patch.verdict is PatchVerdict.PROVED for patch in patches]
     trusted = KillMatrix(
         matrix.proofs,
         tuple(name for name, good in zip(matrix.patches, proved, strict=True) if good),
-        matrix.fires,
+        tuple(proof.verdict is Verdict.REPRODUCED for proof in proofs),
         tuple(tuple(cell for cell, good in zip(row, proved, strict=True) if good) for row in matrix.cells),
     )
     identifiers = {proof.name: proof.identifiers for proof in recipe.proofs}

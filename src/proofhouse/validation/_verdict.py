@@ -8,7 +8,7 @@ from enum import StrEnum
 from proofhouse.validation._crash import Crash
 from proofhouse.validation._execution import Execution, Outcome
 from proofhouse.validation._matrix import Cell
-from proofhouse.validation._recipe import CrashClaim
+from proofhouse.validation._recipe import CrashClaim, Exclusion
 
 
 class Verdict(StrEnum):
@@ -22,8 +22,14 @@ class Verdict(StrEnum):
     """Silent in every run."""
     ALREADY_FIXED = "already-fixed"
     """Silent in every run, and the source as shipped holds the fix."""
+    OUT_OF_MODEL = "out-of-model"
+    """Reproduced, and the product's stated model does not promise otherwise; the reason says what it says."""
     NEEDS_HUMAN = "needs-human"
     """Something happened that the rules cannot class; the reason says what."""
+
+
+SHOWN = frozenset({Verdict.REPRODUCED, Verdict.OUT_OF_MODEL})
+"""The proof does what it claims in every run, whatever the product promises."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,17 @@ def judge_proof(runs: Sequence[Observed], claim: CrashClaim, *, already_fixed: b
             f"crashed as {crashes[0].crash_class} in {place}, where {claimed} was claimed",
         )
     return Judgement(Verdict.REPRODUCED)
+
+
+def is_left_out(exclusion: Exclusion, crash: Crash | None) -> bool:
+    """Whether what a proof showed is of the kind that an exclusion names; its trusted inputs are another question."""
+    if crash is None:
+        return not (exclusion.classes or exclusion.frames or exclusion.files)
+    return (
+        (not exclusion.classes or crash.crash_class in exclusion.classes)
+        and (not exclusion.frames or bool(set(exclusion.frames) & set(crash.state)))
+        and (not exclusion.files or crash.location.rpartition(":")[0] in exclusion.files)
+    )
 
 
 def judge_cell(outcomes: Sequence[Outcome]) -> Cell:

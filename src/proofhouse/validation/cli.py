@@ -12,7 +12,7 @@ from proofhouse.sandbox import SandboxError, Tier
 from proofhouse.validation._bench import Progress
 from proofhouse.validation._cache import storage_errors
 from proofhouse.validation._errors import RecipeError, ValidationError
-from proofhouse.validation._recipe import load_recipe
+from proofhouse.validation._reading import load_recipe
 from proofhouse.validation._result import ValidationResult
 from proofhouse.validation._validate import validate
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from proofhouse.server.cases import (
     intake_services,
     lease_services,
+    merge_services,
     prove_services,
     queries,
     reading_services,
@@ -137,6 +138,7 @@ class RunRow(Row):
     report: UUID
     statement_sha256: str
     verdict: ReportState
+    reason: str
     crash_class: str
     frame: str
     runs: int
@@ -245,6 +247,19 @@ class NewReading(Body):
     finding: Literal["read-real", "read-unfounded", "out-of-model"]
     standard: Annotated[Standard, Field(strict=False)]
     grounds: Prose
+
+
+class NewRepetition(Body):
+    """Which report showed the flaw first, and why they are one."""
+
+    first: UUID
+    reason: Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class Why(Body):
+    """Why a report shows another flaw."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class LeaseRow(Row):
@@ -375,6 +390,8 @@ desk.act(SUBMISSIONS, intake_services.submit_report, NewSubmission)
 desk.act(f"{SUBMISSIONS}/documents", intake_services.submit_document, NewDocument)
 desk.act("reports/{uuid:report}/case", reading_services.open_read_case)
 desk.act("reports/{uuid:report}/readings", reading_services.read_report, NewReading)
+desk.act("reports/{uuid:report}/repetition", merge_services.merge_report, NewRepetition)
+desk.act("reports/{uuid:report}/repetition-end", merge_services.split_report, Why)
 desk.act("cases", services.accept_validation, NewValidation)
 desk.act("cases/{uuid:case}/vendor-notice", services.notify_vendor, Notice)
 desk.act("cases/{uuid:case}/acknowledgement", services.acknowledge_case)

@@ -17,6 +17,8 @@ class ProvedProof:
 
     identifiers: tuple[str, ...]
     verdict: ReportState
+    reason: str
+    """Why, where it is not plainly reproduced."""
     crash_class: str
     frame: str
     runs: int
@@ -33,14 +35,22 @@ class ProvedPatch:
 
 
 @dataclass(frozen=True)
+class ProvedBug:
+    """Identifiers that the same patches mend."""
+
+    identifiers: tuple[str, ...]
+    patches: tuple[str, ...]
+    """Names of the smallest patches that do; none for one that stands alone."""
+
+
+@dataclass(frozen=True)
 class Evidence:
     """One validation statement, verified."""
 
     real: bool
     proofs: tuple[ProvedProof, ...]
     patches: tuple[ProvedPatch, ...]
-    groups: tuple[tuple[str, ...], ...]
-    """Identifiers that one patch mends together, a tuple each."""
+    bugs: tuple[ProvedBug, ...]
 
 
 def read_evidence(envelope: bytes, keys: Sequence[PublicKey]) -> Evidence:
@@ -57,6 +67,7 @@ def read_evidence(envelope: bytes, keys: Sequence[PublicKey]) -> Evidence:
             ProvedProof(
                 identifiers=tuple(proof["identifiers"]),
                 verdict=ReportState(proof["verdict"]),
+                reason=proof.get("reason", "")[:600],
                 crash_class=proof["crash"]["crash_class"] if proof["crash"] else "",
                 frame=next(iter(proof["crash"]["state"]), "") if proof["crash"] else "",
                 runs=proof["runs"],
@@ -68,5 +79,8 @@ def read_evidence(envelope: bytes, keys: Sequence[PublicKey]) -> Evidence:
             ProvedPatch(patch["name"], patch["sha256"], patch["verdict"] == "proved")
             for patch in result["patches"]
         ),
-        groups=tuple(tuple(group["identifiers"]) for group in result["groups"]),
+        bugs=tuple(
+            ProvedBug(tuple(group["identifiers"]), tuple(group.get("patches", ())))
+            for group in result["groups"]
+        ),
     )

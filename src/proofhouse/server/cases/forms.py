@@ -111,6 +111,23 @@ class ReportForm(forms.Form):
         }
 
 
+class SplitForm(forms.Form):
+    """Why a report shows another flaw than the one that it is said to repeat."""
+
+    reason = prose("Why it shows another flaw", length=1000)
+
+
+class MergeForm(forms.Form):
+    """Which report showed the flaw first, and why they are one."""
+
+    first = choice("The report that showed it first", [])
+    reason = prose("Why they are one flaw", length=1000)
+
+    def __init__(self, data: Any, *, firsts: list[tuple[str, str]]) -> None:
+        super().__init__(data)
+        self.fields["first"].choices = firsts  # type: ignore[attr-defined]  # a choice field, by the line above
+
+
 class ReadingForm(forms.Form):
     """What somebody found on reading a report."""
 

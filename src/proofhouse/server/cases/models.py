@@ -144,6 +144,7 @@ class ValidationRun(models.Model):
     report = models.ForeignKey(Report, on_delete=models.PROTECT, related_name="runs")
     statement_sha256 = models.CharField(max_length=64)
     verdict = models.CharField(max_length=16, choices=[(s.value, s.value) for s in ReportState])
+    reason = models.CharField(max_length=600, blank=True)
     crash_class = models.CharField(max_length=80, blank=True)
     frame = models.CharField(max_length=200, blank=True)
     runs = models.PositiveIntegerField()

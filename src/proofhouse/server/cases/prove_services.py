@@ -95,12 +95,22 @@ def finder_keys(name: str) -> list[str]:
     return found
 
 
-def run_if_benched(report: Report) -> None:
-    """Order a report to be run, as part of the act that takes it, where a bench of its product trusts its finder."""
+def run_if_benched(report: Report, *, after: LedgerEntry | None = None) -> None:
+    """Order a report to be run, as part of the act under way, where a bench of its product trusts its finder.
+
+    Args:
+        report: One that waits in the queue.
+        after: What brought it back there; none for one that has just come.
+    """
     bench = bench_for(report.product)
     if bench and report.claimed_crash and report.finder_key in bench.trusted:
         asked = {"report": str(report.id), "bench": str(bench.id)}
-        enqueue(prove_report, asked, case=report.entry.case, key=f"prove:{report.id}")
+        enqueue(
+            prove_report,
+            asked,
+            case=report.entry.case,
+            key=f"prove:{report.id}{f':{after.pk}' if after else ''}",
+        )
 
 
 @job("cases.prove", queue=Queue.PROOF, attempts=8, retry_s=5)
@@ -176,6 +186,7 @@ def keep_run(report: Report, proof: ProvedProof, digest: str, real: bool, entry:
         report=report,
         statement_sha256=digest,
         verdict=proof.verdict,
+        reason=proof.reason,
         crash_class=proof.crash_class,
         frame=proof.frame,
         runs=proof.runs,

@@ -123,6 +123,8 @@ def _page(person: Person, row: Report) -> Page:
         )
     if row.lease_id and visible(person, ScanLease).filter(id=row.lease_id).exists():
         facts.append(("Scan lease", Cell("its lease", reverse("cases:lease", args=[row.lease_id]))))
+    if may_do(person, Permission.CASES_CASE_COORDINATE):
+        facts += _steps(row)
     if row.case_id:
         facts.append(("Case", Cell("its case", reverse("cases:case", args=[row.case_id]))))
     files = [
@@ -139,6 +141,7 @@ def _page(person: Person, row: Report) -> Page:
             state(run.verdict, good=GOOD, bad=BAD),
             plain(f"{run.crashes} of {run.runs}"),
             plain(run.crash_class),
+            plain(run.reason or "–"),
             at(run.run_at),
         ]
         for run in visible(person, ValidationRun).filter(report=row)
@@ -155,7 +158,7 @@ def _page(person: Person, row: Report) -> Page:
     ]
     tables = [Table("Files", ["Name", "Length", "Digest", "As"], files, "None.")]
     if runs:
-        tables.append(Table("What running it showed", ["Verdict", "Crashes", "Class", "At"], runs))
+        tables.append(Table("What running it showed", ["Verdict", "Crashes", "Class", "Why", "At"], runs))
     if readings or row.state == ReportState.NEEDS_HUMAN:
         tables.append(
             Table(
@@ -168,6 +171,15 @@ def _page(person: Person, row: Report) -> Page:
     return Page(
         row.title or row.identifier, facts=facts, tables=tables, moments=timeline(person, [row.entry.case])
     )
+
+
+def _steps(row: Report) -> list[tuple[str, Cell]]:
+    """What a person may say about its likeness to others."""
+    if row.duplicate_of_id:
+        return [("Shows another flaw?", Cell("Take it apart", reverse("cases:report-apart", args=[row.id])))]
+    if row.case_id is None:
+        return [("Shows a known flaw?", Cell("Say which", reverse("cases:report-same", args=[row.id])))]
+    return []
 
 
 @require_safe

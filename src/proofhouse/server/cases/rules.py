@@ -6,7 +6,7 @@ The embargo follows Vultron's EM machine (none, proposed, active, exited); a cas
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 
@@ -58,7 +58,8 @@ REPORT_TRANSITIONS: dict[ReportState, frozenset[ReportState]] = {
     ReportState.READ_UNFOUNDED: frozenset(),
     ReportState.DUPLICATE: frozenset(),
 }
-"""A duplicate keeps its state: what it comes to is the state of the report that it repeats."""
+"""A duplicate keeps its state until a person takes it apart (`set_apart`): what it comes to is the state of the report
+that it repeats."""
 
 
 class Channel(StrEnum):
@@ -179,6 +180,26 @@ def agreed(readings: Iterable[tuple[object, ReportState]]) -> ReportState | None
         if sum(found is finding for found in newest.values()) >= 2:
             return finding
     return None
+
+
+def may_repeat(current: ReportState) -> bool:
+    """Whether a person may say of a report that it repeats another."""
+    return current is not ReportState.DUPLICATE
+
+
+def set_apart(verdicts: Sequence[ReportState], settled: ReportState | None, *, shows: bool) -> ReportState:
+    """What a report is again that repeats another no more.
+
+    Args:
+        verdicts: What running it showed, oldest first.
+        settled: What two people found on reading it.
+        shows: Whether it has files that could be run.
+    """
+    if settled is not None:
+        return settled
+    if verdicts:
+        return verdicts[-1]
+    return ReportState.QUEUED if shows else ReportState.NEEDS_HUMAN
 
 
 def step_case(current: CaseState, wanted: CaseState) -> CaseState:

@@ -13,13 +13,14 @@ from proofhouse.server.accounts.casefiles import join_case, keep_mark, mark_of
 from proofhouse.server.accounts.gate import access, visible
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Permission
-from proofhouse.server.cases.evidence import Evidence, read_evidence
+from proofhouse.server.cases.evidence import Evidence, ProvedBug, read_evidence
 from proofhouse.server.cases.models import Case, Patch, Report
 from proofhouse.server.cases.prove_services import keep_run
 from proofhouse.server.cases.rules import (
     PROVABLE,
     CaseState,
     EmbargoState,
+    ReportState,
     step_case,
     step_embargo,
 )
@@ -142,11 +143,13 @@ def validate(*, actor: Person, recipe: str, title: str, product: str) -> Job:
 
 
 @act(Permission.CASES_CASE_COORDINATE)
-def accept_validation(*, actor: Person, title: str, product: str, envelope: str) -> Case:
+def accept_validation(*, actor: Person, title: str, product: str, envelope: str) -> Case | None:
     """Take in one signed validation statement and merge what one fix mends.
 
     Execution decides: a report is reproduced by three crashes out of three, and reports become one case only where the
-    kill matrix shows one patch that stops each of them (design rule 5).
+    kill matrix shows one patch that stops each of them (design rule 5). Each bug becomes a case of its own, with the
+    patches that mend it alone; the first is given back. Where nothing was reproduced the verdicts are kept and there is
+    no case: that is how a report comes to be out of its product's model.
 
     Args:
         actor: A coordinator.
@@ -155,7 +158,8 @@ def accept_validation(*, actor: Person, title: str, product: str, envelope: str)
         envelope: The DSSE envelope that `proofhouse validate` signed, base64.
 
     Raises:
-        ActError: Nothing in the statement belongs to a report that waits here, or nothing was reproduced.
+        ActError: Nothing in the statement belongs to a report that waits here, or what was reproduced is one bug with
+            reports that do not wait here.
     """
     content = base64.b64decode(envelope, validate=True)
     evidence = read_evidence(content, public_keys("validation"))
@@ -177,17 +181,27 @@ def accept_validation(*, actor: Person, title: str, product: str, envelope: str)
     )
     for name, proof in proved.items():
         keep_run(waiting[name], proof, digest, evidence.real, entry)
-    group = next((found for found in evidence.groups if set(found) <= set(proved)), None)
-    if group is None:
+    reproduced = {name for name, proof in proved.items() if proof.verdict is ReportState.REPRODUCED}
+    bugs = [bug for bug in evidence.bugs if set(bug.identifiers) <= reproduced]
+    if reproduced and not bugs:
         raise ActError("the kill matrix joins none of the reports that wait here", "nothing_to_merge")
-    case = _open_case(actor, title, product, [waiting[name] for name in group], evidence, digest)
-    join_case(entry.case, case.entry.case)
-    return case
+    opened = [_open_case(actor, title, product, bug, waiting, evidence, digest) for bug in bugs]
+    if not opened:
+        return None
+    join_case(entry.case, opened[0].entry.case)
+    return opened[0]
 
 
 def _open_case(
-    actor: Person, title: str, product: str, reports: list[Report], evidence: Evidence, digest: str
+    actor: Person,
+    title: str,
+    product: str,
+    bug: ProvedBug,
+    waiting: dict[str, Report],
+    evidence: Evidence,
+    digest: str,
 ) -> Case:
+    reports = [waiting[name] for name in bug.identifiers]
     identity = uuid7()
     identifiers = sorted(report.identifier for report in reports)
     entry = record(
@@ -205,10 +219,13 @@ def _open_case(
     )
     repeated = Report.objects.filter(duplicate_of__in=reports).select_related("entry")
     for report in [*reports, *repeated]:  # who came second keeps the credit as well
-        report.case = case
-        report.save(update_fields=["case"])
-        join_case(report.entry.case, entry.case)
+        if report.case_id is None:  # one that needs two fixes is found from the first of its cases
+            report.case = case
+            report.save(update_fields=["case"])
+            join_case(report.entry.case, entry.case)
     for patch in evidence.patches:
+        if bug.patches and patch.name not in bug.patches and patch.proved:
+            continue  # it mends another
         Patch.objects.create(
             case=case,
             name=patch.name,

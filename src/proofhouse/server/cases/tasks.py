@@ -54,7 +54,7 @@ def validate_recipe(*, recipe: str, recipe_sha256: str, title: str, product: str
         raise JobFailed(ran.complaint or f"the recipe {recipe} cannot be read")
     envelope = base64.b64encode(get_blob(ran.kept[ENVELOPE_FILE])).decode("ascii")
     case = perform("cases.accept_validation", actor=by, title=title, product=product, envelope=envelope)
-    return {"case": case["id"], "result_sha256": ran.kept[RESULT_FILE]}
+    return {"case": case and case["id"], "result_sha256": ran.kept[RESULT_FILE]}
 
 
 def validation_command(recipe: Path) -> tuple[list[str], dict[str, str]]:
