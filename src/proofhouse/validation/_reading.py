@@ -118,7 +118,8 @@ class _Reader:
         patches = self._named(document, "patch", lambda table: self._patch(table, known), lambda p: p.name)
         controls = self._named(document, "control", lambda table: self._control(table, run), lambda c: c.name)
         tests = self._named(document, "test", self._test, lambda t: t.name, optional=True)
-        given = {name for case in (*proofs, *controls) for name in case.inputs}
+        given = {name for proof in proofs for name in proof.inputs}
+        given |= {name for control in controls for name in control.inputs}
         exclusions = self._named(
             document, "exclusion", lambda table: _exclusion(table, given), lambda e: e.name, optional=True
         )
