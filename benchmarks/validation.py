@@ -9,8 +9,9 @@ each an act, a transaction and a ledger entry; beside it `accepted_per_cpu_s`, w
 and `document_per_s`, results of SARIF logs of fifty, one transaction a log.
 
 `validated_per_s_t0`, `validated_per_s_t1`: proofs a second with three runs each in fresh boxes of that tier, two boxes
-at once (goal at T0 on 2 cores: 10); T1 is left out where no box of it opens. `overhead_ratio`: a run in a box of T0
-over the same run bare (goal: at most 3).
+at once (goal at T0 on 2 cores: 10); T1 is left out where no box of it opens. `overhead_ratio`: a run of a
+validation, one at a time, in boxes of T0 that are opened ahead, over the same run bare (goal: at most 3; `alone_ms` is
+one box with nothing opened ahead).
 """
 
 from __future__ import annotations

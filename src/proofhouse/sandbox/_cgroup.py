@@ -173,6 +173,8 @@ def _memberships() -> Iterator[tuple[str, str]]:
 def _mounts(kind: str) -> Iterator[tuple[str, Path, list[str]]]:
     """(root, mount point, super options) of the mounted cgroup file systems of one kind."""
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        if f" - {kind} " not in line:
+            continue
         before, _, after = line.partition(" - ")
         file_system, _, options = after.split(" ", 2)
         if file_system == kind:

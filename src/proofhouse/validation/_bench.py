@@ -130,7 +130,7 @@ class Bench:
         for control in self._recipe.controls:
             self._tell(Progress("prove", f"control {control.name} on the vulnerable build"))
         asked = [(base, self._command(control)) for control in self._recipe.controls]
-        for control, run in zip(self._recipe.controls, self._execute_all(asked), strict=True):
+        for control, run in zip(self._recipe.controls, self.run_all(asked), strict=True):
             self._controls[control.name] = run
             why = differs(run, self._wanted(control.expected))
             if why:
@@ -138,7 +138,7 @@ class Bench:
         for proof in self._recipe.proofs:
             self._tell(Progress("prove", f"{proof.name}, {RUNS} runs"))
         asked = [(base, self._command(p)) for p in self._recipe.proofs for _ in range(RUNS)]
-        runs = self._execute_all(asked)
+        runs = self.run_all(asked)
         return tuple(
             self._prove(proof, base, runs[index * RUNS : (index + 1) * RUNS], noisy)
             for index, proof in enumerate(self._recipe.proofs)
@@ -198,7 +198,7 @@ class Bench:
             for _ in range(RUNS)
         ]
         self._tell(Progress("prove", f"{proof.name} with the trusted inputs of controls"))
-        runs = self._execute_all(asked)
+        runs = self.run_all(asked)
         if proof.crash is None:
             shows, _ = self._oracle(proof)
             return all(run.outcome is not Outcome.INVALID and differs(run, shows) for run in runs)
@@ -254,7 +254,7 @@ class Bench:
                     self._tell(Progress("patch", f"{spec.name} against {patch.name}"))
                     pairs.append((spec.name, patch.name))
                     asked += [(made.program, command)] * RUNS
-        runs = self._execute_all(asked)
+        runs = self.run_all(asked)
         for index, pair in enumerate(pairs):
             self._patched_runs[pair] = tuple(runs[index * RUNS : (index + 1) * RUNS])
 
@@ -369,7 +369,7 @@ class Bench:
             self._tell(Progress("patch", f"test {test.name} with {patch.name}"))
             asked.append((made.tests, Command(test.argv, {}, b"", test.timeout_s)))
         results: list[CheckResult] = []
-        for test, run in zip(self._recipe.tests, self._execute_all(asked), strict=True):
+        for test, run in zip(self._recipe.tests, self.run_all(asked), strict=True):
             why = differs(run, self._wanted(test.expected))
             results.append(CheckResult(test.name, not why, why))
         return tuple(results)
@@ -380,7 +380,7 @@ class Bench:
             self._tell(Progress("patch", f"control {control.name} with {patch.name}"))
             asked.append((made.program, self._command(control)))
         results: list[CheckResult] = []
-        for control, run in zip(self._recipe.controls, self._execute_all(asked), strict=True):
+        for control, run in zip(self._recipe.controls, self.run_all(asked), strict=True):
             before = self._controls[control.name]
             why = differs(run, self._wanted(control.expected))
             if not why and (run.exit_code, run.stdout, run.stderr) != (
@@ -415,7 +415,7 @@ class Bench:
             results.append(MutationResult(proof.name, found.executions, found.twin, found.others))
         return tuple(results)
 
-    def _execute_all(self, asked: Iterable[tuple[bytes, Command]]) -> list[Execution]:
+    def run_all(self, asked: Iterable[tuple[bytes, Command]]) -> list[Execution]:
         """Run commands on programs, as many at once as there are workers; results in the order asked."""
         jobs = list(asked)
         specs = [box_for(command) for _, command in jobs]

@@ -252,7 +252,7 @@ class NewReading(Body):
 class NewRepetition(Body):
     """Which report showed the flaw first, and why they are one."""
 
-    first: UUID
+    first: Id
     reason: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
