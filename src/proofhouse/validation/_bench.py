@@ -9,7 +9,7 @@ from types import TracebackType
 
 from proofhouse.attest import canonical, sha256_hex
 from proofhouse.validation._ahead import BoxesAhead
-from proofhouse.validation._build import Artifact, Builds, NotBuilt
+from proofhouse.validation._build import Builds
 from proofhouse.validation._conversation import HttpTalk
 from proofhouse.validation._crash import CodeAddress, Crash, Frame, name_crash
 from proofhouse.validation._execution import (
@@ -51,6 +51,7 @@ from proofhouse.validation._result import (
     PatchVerdict,
     ProofResult,
 )
+from proofhouse.validation._trees import Artifact, NotBuilt
 from proofhouse.validation._verdict import (
     SHOWN,
     Judgement,

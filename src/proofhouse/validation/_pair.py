@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proofhouse.sandbox import SandboxDead, open_box
-from proofhouse.validation._build import NotBuilt, build, show_source
+from proofhouse.validation._build import build, show_source
 from proofhouse.validation._crash import Crash, name_crash
 from proofhouse.validation._errors import BuildFailed, RecipeError
 from proofhouse.validation._execution import (
@@ -24,6 +24,7 @@ from proofhouse.validation._execution import (
 )
 from proofhouse.validation._recipe import ControlSpec, ProofSpec, Recipe
 from proofhouse.validation._source import fetch_source
+from proofhouse.validation._trees import NotBuilt
 from proofhouse.validation._verdict import Observed, Verdict, judge_proof
 
 
