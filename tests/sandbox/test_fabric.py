@@ -58,7 +58,7 @@ def _serve(fabric: Fabric, host: str, port: int, address: str = "127.0.0.1") -> 
 
 def _ask(fabric: Fabric, source: str, target: str, port: int, said: bytes = b"hello ") -> bytes:
     done = fabric.exec(source, ["python3", "-c", _ASK, target, str(port)], stdin=said)
-    return done.stdout or done.stderr.splitlines()[-1]
+    return done.stdout or b"".join(done.stderr.splitlines()[-1:])
 
 
 @pytest.fixture(scope="module")

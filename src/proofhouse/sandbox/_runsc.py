@@ -249,7 +249,8 @@ def _write_bundle(bundle: Path, spec: BoxSpec, owner: tuple[int, int]) -> None:
     (bundle / "state").mkdir(mode=0o700)
     (bundle / "config.json").write_text(json.dumps(_configuration(spec, binds)))
     if owner[0] != os.geteuid():
-        for each in (bundle, bundle / "state"):
+        # Programs look whether `/` belongs to root, which is the owner of these as the box sees it.
+        for each in (bundle, bundle / "state", root):
             os.chown(each, *owner)
 
 
