@@ -287,11 +287,12 @@ def test_policies_come_to_what_they_must_through_inspect(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.sandbox
-def test_at_every_level_only_the_reference_passes(tmp_path):
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "policy", ["reference", "null", "random", "wrongseed", "corpus", "killer", "cheater"]
+)
+def test_at_every_level_only_the_reference_passes(policy, tmp_path):
     items = [family.generate(bytes([number]) * 32, level) for family, level in EVERY for number in range(2)]
-    grader = Grader(tmp_path / "builds")
-    for item_id, grade in come_to("reference", items, grader, tmp_path).items():
-        assert grade.outcome is Outcome.PASS, (item_id, grade.reason)
-    for policy in ("null", "random", "wrongseed", "corpus", "killer", "cheater"):
-        grades = come_to(policy, items, grader, tmp_path)
-        assert Outcome.PASS not in {grade.outcome for grade in grades.values()}, policy
+    grades = come_to(policy, items, Grader(tmp_path / "builds"), tmp_path)
+    passed = [item_id for item_id, grade in grades.items() if grade.outcome is Outcome.PASS]
+    assert len(passed) == (len(items) if policy == "reference" else 0), grades

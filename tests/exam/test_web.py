@@ -130,6 +130,7 @@ def test_at_every_level_the_reference_passes_and_the_mended_application_yields_n
 
 @pytest.mark.slow
 @pytest.mark.sandbox
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("policy", ["null", "random", "wrongseed", "corpus", "killer", "cheater"])
 def test_no_other_policy_passes(policy, tmp_path):
     items = [family.generate(bytes(range(32)), level) for family, level in EVERY]
