@@ -19,6 +19,7 @@ class CasesConfig(AppConfig):
             "intake_services",
             "lease_services",
             "mail_services",
+            "merge_services",
             "prove_services",
             "reading_services",
             "queries",
