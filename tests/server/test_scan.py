@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from proofhouse.cli import main
-from proofhouse.scan import prepare
+from proofhouse.scan import Method, Remark, Seen, Target, Terms, prepare
+from proofhouse.server import scan_cli
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.cases.lease_services import take_lease
 from proofhouse.server.cases.models import Report
@@ -123,6 +126,37 @@ def test_engines_say_whether_they_are_installed_and_what_they_cannot_do() -> Non
     assert {row["engine"] for row in rows} == set(NAMES)
     assert all(row["limits"] and bool(row["version"]) != bool(row["problem"]) for row in rows)
     assert CliRunner().invoke(main, ["scan", "engines"]).exit_code == 0
+
+
+def test_a_static_finding_comes_in_without_a_proof_and_says_that_it_is_none(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Reader:
+        name, method, means, limits, last_resort = "reader", Method.STATIC_ANALYSIS, "scanner", "", False
+
+        def version(self) -> str:
+            return "reader 1.0"
+
+        def search(self, target: Target, terms: Terms) -> Iterator[Seen]:
+            for line in range(1, 31):
+                yield Remark(PurePosixPath("src/tally.c"), line, "bound", "CWE-787", "error", "No bound.")
+
+    monkeypatch.setattr(scan_cli, "ENGINES", (Reader(),))
+    monkeypatch.setattr(scan_cli, "prepare", lambda *_, **__: SimpleNamespace(seeds=()))
+    lease = served.lease("tally", "static-analysis")
+    told = served.scan(recipe(tmp_path), lease, "--json")
+    assert told.exit_code == 0, told.output
+    assert len(json.loads(told.stdout)["static"]) == 20, "the rest is counted"
+    assert json.loads(told.stdout)["engines"][0]["remarks"] == 30
+    report = Report.objects.order_by("received_at")[0]
+    assert report.title.startswith("Static finding: bound at src/tally.c:")
+    assert (report.state, report.weakness, report.provenance["means"]) == (
+        "needs-human",
+        "CWE-787",
+        "scanner",
+    )
+    assert "nothing is proved" in report.summary
+    assert (str(report.lease_id), report.attachments.count()) == (lease, 0)
 
 
 @pytest.mark.slow

@@ -8,6 +8,8 @@ knows houses. ``docs/scan.md`` is the essay.
 """
 
 from proofhouse.scan._afl import Afl
+from proofhouse.scan._agent import Agent
+from proofhouse.scan._cppcheck import Cppcheck
 from proofhouse.scan._engine import (
     Candidate,
     Count,
@@ -23,18 +25,21 @@ from proofhouse.scan._libfuzzer import LibFuzzer
 from proofhouse.scan._mutation import Mutation
 from proofhouse.scan._prove import Bench, Find
 from proofhouse.scan._run import MAX_REMARKS, EngineRun, NotCovered, Noted, Outcome, chosen, scan
+from proofhouse.scan._semgrep import Semgrep
 from proofhouse.scan._target import Target, prepare
 
-ENGINES: tuple[Engine, ...] = (Afl(), LibFuzzer(), Mutation())
+ENGINES: tuple[Engine, ...] = (LibFuzzer(), Afl(), Mutation(), Cppcheck(), Semgrep(), Agent())
 """All that there are, in the order in which they are let loose."""
 
 __all__ = [
     "ENGINES",
     "MAX_REMARKS",
     "Afl",
+    "Agent",
     "Bench",
     "Candidate",
     "Count",
+    "Cppcheck",
     "Engine",
     "EngineMissing",
     "EngineRun",
@@ -47,6 +52,7 @@ __all__ = [
     "Outcome",
     "Remark",
     "Seen",
+    "Semgrep",
     "Target",
     "Terms",
     "chosen",

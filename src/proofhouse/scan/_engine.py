@@ -74,11 +74,13 @@ class Terms:
         seconds: Elapsed time, building not counted.
         seed: The same seed makes the same choices, as far as the tool can.
         tell: Told in one line what is being done.
+        model: Inspect's name of the model that an agent uses, or empty.
     """
 
     seconds: float
     seed: int
     tell: Callable[[str], None]
+    model: str = ""
 
 
 class Engine(Protocol):

@@ -22,6 +22,7 @@ class Find:
         means: What a report says that found it.
         after_s: Seconds from the beginning of the engine's search until it was found.
         before_bytes: Size of the input as it was found.
+        model: The model that found it, where an agent did.
     """
 
     content: bytes
@@ -31,6 +32,7 @@ class Find:
     means: str
     after_s: float
     before_bytes: int
+    model: str = ""
 
 
 @dataclass

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from proofhouse.sandbox import SandboxDead
-from proofhouse.scan._engine import Count, Engine, EngineMissing, Remark, Seen, Terms, plain
+from proofhouse.scan._engine import Count, Engine, EngineMissing, Method, Remark, Seen, Terms, plain
 from proofhouse.scan._prove import Bench, Find
 from proofhouse.scan._target import Target
 from proofhouse.validation import ValidationError
 
-MAX_REMARKS = 50
+MAX_REMARKS = 20
 """Static findings of one engine that are handed on; the rest is counted."""
 MINIMISE_S = 20.0
 TELL_EVERY_S = 15.0
@@ -65,6 +65,7 @@ def scan(
     seed: int = 0,
     first: bool = False,
     minimise_s: float = MINIMISE_S,
+    model: str = "",
     tell: Callable[[str], None],
 ) -> Iterator[Outcome]:
     """Let engines look for flaws in a program, one after the other.
@@ -76,6 +77,7 @@ def scan(
         seed: The same seed makes the same choices, as far as the tools can.
         first: Stop at the first crash that repeats.
         minimise_s: Elapsed time for making one proof smaller.
+        model: Inspect's name of the model that an agent uses.
         tell: Told in one line what is being done.
 
     Yields:
@@ -91,7 +93,7 @@ def scan(
         stop = False
         try:
             account.version = engine.version()
-            terms = Terms(seconds / len(engines), seed, tell)
+            terms = Terms(seconds / len(engines), seed, tell, model)
             for outcome in _search(engine, target, terms, bench, account):
                 yield outcome
                 if first and isinstance(outcome, Find):
@@ -114,7 +116,7 @@ def _search(
     try:
         for seen in search:
             now_s = time.monotonic()
-            made = _taken(seen, engine, bench, account, now_s - began_s)
+            made = _taken(seen, engine, terms, bench, account, now_s - began_s)
             if made is not None:
                 yield made
             if now_s - told_s >= TELL_EVERY_S:
@@ -127,7 +129,7 @@ def _search(
 
 
 def _taken(
-    seen: Seen, engine: Engine, bench: Bench, account: EngineRun, after_s: float
+    seen: Seen, engine: Engine, terms: Terms, bench: Bench, account: EngineRun, after_s: float
 ) -> Find | Noted | None:
     if isinstance(seen, Count):
         account.executions = max(account.executions, seen.executions)
@@ -145,7 +147,9 @@ def _taken(
         return None
     account.finds += 1
     content, crash = proved
-    return Find(content, crash, engine.name, account.version, engine.means, after_s, len(seen.content))
+    model = terms.model if engine.method is Method.AI_AGENT else ""
+    found = (engine.name, account.version, engine.means, after_s, len(seen.content), model)
+    return Find(content, crash, *found)
 
 
 def _progress(account: EngineRun, seconds: float) -> str:

@@ -98,10 +98,12 @@ def prepare(recipe: Recipe, cache: Path, tell: Callable[[str], None], *, offline
         offline: Use only sources that are in the cache.
 
     Raises:
-        RecipeError: Nothing that a search could change.
+        RecipeError: Nothing that a search could change, or a stronger tier than engines run in.
         ValidationError: As for `validate`: no source in reach, no compiler, no build.
         SandboxUnavailable: No box can be opened.
     """
+    if recipe.tier != "T0":
+        raise RecipeError("tier", "engines run in boxes of tier T0, and this recipe asks for a stronger one")
     spec = recipe.scan
     control = next((each for each in recipe.controls if each.name == spec.control), None)
     if control is None:

@@ -106,6 +106,7 @@ def _standing(engine: Engine) -> dict[str, str]:
     "--seed", default=0, type=click.IntRange(0, 2**31 - 1), help="The same seed makes the same choices."
 )
 @click.option("--first", is_flag=True, help="Stop at the first crash that repeats.")
+@click.option("--model", default="", help="For the engine agent: any model of Inspect, such as openai/NAME.")
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="For sources and builds.")
 @click.option("--offline", is_flag=True, help="Use only sources that are in the cache.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -118,6 +119,7 @@ def run(
     seconds: int,
     seed: int,
     first: bool,
+    model: str,
     cache: Path | None,
     offline: bool,
     as_json: bool,
@@ -131,7 +133,7 @@ def run(
     The lease must be yours, running, for this product, and its method decides which engines may run: `fuzzing`,
     `static-analysis` or `ai-agent`. `proofhouse scan engines` lists them. Everything runs in the sandbox; an input
     that seems to crash the program is run three times in fresh sandboxes, made smaller, and reported once. What a
-    static engine says is reported without a proof and marked so.
+    static engine says is reported without a proof and marked so, twenty findings at most. An agent needs --model.
 
     \b
     Examples:
@@ -148,7 +150,9 @@ def run(
         require_lease(held, product_of(target), datetime.now(UTC))
         selected = chosen(ENGINES, str(held["method"]), names)
         place = cache or default_cache()
-        for outcome in _scanned(target, selected, place, seconds, seed, first=first, offline=offline):
+        for outcome in _scanned(
+            target, selected, place, seconds, seed, first=first, model=model, offline=offline
+        ):
             _hand_in(outcome, told, target, held, address, token_file)
     except NotCovered as wrong:
         raise Refused(str(wrong)) from None
@@ -171,13 +175,14 @@ def _scanned(
     seed: int,
     *,
     first: bool,
+    model: str,
     offline: bool,
 ) -> Iterator[Find | Noted | EngineRun]:
     program = prepare(target, cache, _tell, offline=offline)
     _tell(
         f"{product_of(target)}: {', '.join(each.name for each in selected)} from {len(program.seeds)} ordinary inputs"
     )
-    yield from scan(program, selected, seconds=seconds, seed=seed, first=first, tell=_tell)
+    yield from scan(program, selected, seconds=seconds, seed=seed, first=first, model=model, tell=_tell)
 
 
 def _tell(line: str) -> None:
@@ -203,7 +208,15 @@ def _hand_in(
         if isinstance(outcome, Find)
         else report_of_remark(outcome, recipe, lease)
     )
-    made = ask(address, "submissions", body, token_file)
+    try:
+        made = ask(address, "submissions", body, token_file)
+    except click.ClickException as refused:
+        if isinstance(outcome, Find) or isinstance(refused, CouldNot):
+            raise
+        _tell(
+            f"{body['title']}: not taken ({refused.message})"
+        )  # a quota that is used up must not end the scan
+        return
     words = {"title": body["title"], "engine": outcome.engine, **made}
     if isinstance(outcome, Find):
         words |= {"after_s": round(outcome.after_s, 1), "bytes": len(outcome.content)}

@@ -37,10 +37,14 @@ def report_of(find: Find, recipe: Recipe, lease: Mapping[str, Any]) -> dict[str,
         "version": version_of(recipe),
         "claimed_crash": crash.crash_class,
         "location": frame,
-        "provenance": {"means": find.means, "tool": f"proofhouse scan, {find.version}"},
+        "provenance": {"means": find.means, "tool": f"proofhouse scan, {find.version}", **_model(find)},
         "lease": str(lease["id"]),
         "files": [{"name": "proof.bin", "content": base64.b64encode(find.content).decode("ascii")}],
     }
+
+
+def _model(find: Find) -> dict[str, str]:
+    return {"model": find.model, "prompt_class": "find-flaws"} if find.model else {}
 
 
 def report_of_remark(noted: Noted, recipe: Recipe, lease: Mapping[str, Any]) -> dict[str, Any]:
