@@ -90,9 +90,14 @@ def _destinations(sniffer: socket.socket) -> set[str]:
 
 
 def test_nothing_sent_to_the_test_networks_leaves_the_host(box: Box) -> None:
-    script = """
+    nobody = (
+        "192.0.2.231",
+        "198.51.100.77",
+        "203.0.113.179",
+    )  # a host may have others of these networks itself
+    script = f"""
 import socket
-for address in ("192.0.2.1", "198.51.100.7", "203.0.113.9"):
+for address in {nobody}:
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         s = socket.socket(socket.AF_INET, kind)
         s.settimeout(1)
@@ -108,7 +113,7 @@ for address in ("192.0.2.1", "198.51.100.7", "203.0.113.9"):
         time.sleep(0.05)
         seen = _destinations(sniffer)
     assert "127.99.99.99" in seen
-    assert not {each for each in seen if each.startswith(("192.0.2.", "198.51.100.", "203.0.113."))}
+    assert seen.isdisjoint(nobody)
 
 
 def test_every_process_of_the_box_has_a_network_without_interfaces(box: Box) -> None:
