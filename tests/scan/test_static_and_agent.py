@@ -193,10 +193,12 @@ def test_semgrep_matches_our_rules_in_its_box(target: Target) -> None:
 @pytest.mark.sandbox
 @pytest.mark.slow
 def test_an_agent_hands_in_files_and_only_what_repeats_elsewhere_is_a_find(target: Target) -> None:
-    from inspect_ai.model import Model, ModelOutput, get_model
+    from inspect_ai.model import Model, ModelOutput, ModelUsage, get_model
 
     def said(tool: str, **arguments: str) -> ModelOutput:
-        return ModelOutput.for_tool_call("mockllm/model", tool, arguments)
+        made = ModelOutput.for_tool_call("mockllm/model", tool, arguments)
+        made.usage = ModelUsage(input_tokens=9, output_tokens=9, total_tokens=18)  # or a tokenizer is fetched
+        return made
 
     steps = [
         said(

@@ -21,6 +21,7 @@ from proofhouse.scan._toolbox import MAX_FIND_BYTES, regular_files
 
 if TYPE_CHECKING:
     from inspect_ai import Task
+    from inspect_ai.log import EvalLog
 
 FOUND = "/work/found"
 MESSAGES = 80
@@ -78,14 +79,19 @@ class Agent:
                 message_limit=MESSAGES,
                 time_limit=max(1, int(terms.seconds)),
             )
+            failed = _problem(log)  # the log is read from its file
         yield Count(len(handed_in))
         for content in handed_in:
             yield Candidate(content)
-        failed = next((sample.error.message for sample in log.samples or [] if sample.error), "")
-        if log.status != "success" and log.error:
-            failed = log.error.message
         if failed:
             raise EngineMissing(f"the agent's run ended early: {plain(failed, 200)}")
+
+
+def _problem(log: EvalLog) -> str:
+    """Why a run did not come to its end; empty when it did."""
+    if log.status != "success":
+        return log.error.message if log.error else "it was interrupted"
+    return next((sample.error.message for sample in log.samples or [] if sample.error), "")
 
 
 def task_for(target: Target, handed_in: list[bytes]) -> Task:

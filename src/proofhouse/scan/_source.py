@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 from proofhouse.sandbox import Box, BoxSpec, ExecResult, Limits, open_box
@@ -40,9 +40,9 @@ def open_source(target: Target, terms: Terms) -> Box:
     return box
 
 
-def read(box: Box, argv: list[str], terms: Terms) -> ExecResult:
+def read(box: Box, argv: list[str], terms: Terms, env: Mapping[str, str] | None = None) -> ExecResult:
     """Run a tool over the source; what it said by the end of its time counts."""
-    return box.exec(argv, cwd=SOURCE, env={"HOME": "/work"}, wall_s=terms.seconds)
+    return box.exec(argv, cwd=SOURCE, env={"HOME": "/work", **(env or {})}, wall_s=terms.seconds)
 
 
 def weakness(text: object) -> str:
