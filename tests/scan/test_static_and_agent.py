@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from proofhouse.scan import (
     Cppcheck,
     EngineMissing,
     Find,
+    Mutation,
     Semgrep,
     Target,
     Terms,
@@ -42,8 +44,8 @@ int main(int argc, char **argv) {
     free(copy);
     if (size == 63) free(copy);
     int numbers[4];
-    numbers[4] = (int)size;
-    return numbers[3] == 1 && line[0];
+    if (size == 62) numbers[4] = (int)size;
+    return line[0] == 'x';
 }
 """
 CRASHING = (
@@ -216,6 +218,16 @@ def test_an_agent_hands_in_files_and_only_what_repeats_elsewhere_is_a_find(targe
 def test_without_a_model_an_agent_says_so(target: Target) -> None:
     with pytest.raises(EngineMissing, match="--model"):
         list(Agent().search(target, terms()))
+
+
+@pytest.mark.sandbox
+@pytest.mark.slow
+def test_an_ordinary_file_that_crashes_the_program_is_itself_a_find(target: Target) -> None:
+    crashing = b"BG" + b"0" * 30
+    searched = replace(target, seeds=(b"AA", crashing))
+    find, _ = scan(searched, [Mutation()], seconds=1, first=True, minimise_s=0, tell=str)
+    assert isinstance(find, Find)
+    assert (find.content, find.engine, find.crash.crash_class) == (crashing, "seeds", "stack-buffer-overflow")
 
 
 @pytest.mark.sandbox

@@ -48,6 +48,10 @@ class Bench:
     minimise_s: float
     _known: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
 
+    def crashes(self, content: bytes) -> bool:
+        """Whether one run of the program on this input leaves a report."""
+        return execute(self.target.program, self.target.command(content)).report is not None
+
     def prove(self, content: bytes) -> tuple[bytes, Crash] | None:
         """A proof and its crash; None when the candidate does not repeat, or when its crash is known already.
 
