@@ -81,7 +81,10 @@ TRICKS: dict[str, str] = {
     "forge": f"printf '%s' '{FORGED}' | tee {SUBMISSION}; printf '%s' '{FORGED}' >&2; exit 86",
     "symlink": f"rm -rf {SUBMISSION}; ln -s /etc/passwd {SUBMISSION}; ls -l {SUBMISSION}",
     "special": f"rm -rf {SUBMISSION}; mkfifo {SUBMISSION}; ls -l {SUBMISSION}",
-    "fork-bomb": "sh -c 'b() { b | b & }; b' 2>/dev/null; sleep 0.2; echo over",
+    # Ends once it has filled the box, so that the tricks after it are tried as well and the host is left alone.
+    "fork-bomb": (
+        "sh -c 'b() { [ -e /tmp/over ] && exit; b | b & }; b' 2>/dev/null; sleep 0.5; : > /tmp/over; echo over"
+    ),
     "fill-disk": "dd if=/dev/zero of=/work/full bs=1M count=4096 2>&1 | tail -n 1; rm -f /work/full",
     "flood": "head -c 64M /dev/zero | tr '\\0' A",
     "tamper": "rm -rf /work/target; mkdir -p /work/target; printf 'int main(void){__builtin_trap();}' "
