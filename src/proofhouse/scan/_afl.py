@@ -41,6 +41,7 @@ _ENVIRONMENT = {
     "AFL_NO_AFFINITY": "1",
     "AFL_NO_UI": "1",
     "AFL_FORKSRV_INIT_TMOUT": "60000",
+    "SCAN_PASS_OVER": "1",  # the driver warms up with an input of its own, on which a program may crash
     # AFL++ sees signals only, so here a report ends in one; on the plain build it is an exit status again.
     "ASAN_OPTIONS": "abort_on_error=1:symbolize=0:detect_leaks=0:allocator_may_return_null=1",
     "UBSAN_OPTIONS": "abort_on_error=1:symbolize=0:halt_on_error=1",

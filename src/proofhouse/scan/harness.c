@@ -4,7 +4,8 @@
  * The program's `main` is compiled under the name `scan_main`, its writable globals into the sections `scan_data` and
  * `scan_bss`, and its exits are linked to those below. Without SCAN_ARGC in the environment the program is what it was:
  * a build can run it. With it, each input is written to the file SCAN_INPUT, globals are put back to what they were,
- * and `scan_main` is called with SCAN_ARGV_0 ….  What is not put back: the heap, the C library's own state, files.
+ * and `scan_main` is called with SCAN_ARGV_0 …. With SCAN_PASS_OVER the first input of a process is passed over. What
+ * is not put back: the heap, the C library's own state, files.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -29,7 +30,7 @@ extern void __real__exit(int) __attribute__((noreturn));
 extern int __real_atexit(void (*)(void));
 
 static char *words[MAX_WORDS + 1], *input, *first_data, *first_bss;
-static int count, from_stdin, running, first_spare;
+static int count, from_stdin, passed_over, running, first_spare;
 static jmp_buf back;
 
 /* The sanitizer watches memcpy, and would object to the gaps that it keeps between globals. */
@@ -78,6 +79,7 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
     count = atoi(number);
     input = getenv("SCAN_INPUT");
     from_stdin = getenv("SCAN_STDIN") != NULL;
+    passed_over = getenv("SCAN_PASS_OVER") != NULL;
     if (count < 1 || count > MAX_WORDS || !input) __real__exit(3);
     for (int i = 0; i < count; i++) {
         char name[32];
@@ -90,6 +92,7 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     char *argv[MAX_WORDS + 1];
+    if (passed_over) return passed_over = 0;
     int file = open(input, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (file < 0) return 0;
     for (size_t done = 0; done < size;) {
