@@ -129,9 +129,7 @@ def repeating(program: bytes, command: Command) -> Crash | None:
     """
     runs = []
     for _ in range(RUNS):
-        run = execute(program, command)
-        if run.outcome is Outcome.INVALID:
-            raise SandboxDead("the box of a program died in every attempt")
+        run = _executed(program, command, open_box)
         if run.outcome is not Outcome.CRASHED:
             return None
         runs.append(run)
@@ -143,9 +141,13 @@ def _run(pair: Pair, program: bytes, content: bytes, opener: OpenBox) -> Executi
     run = pair.recipe.proofs[0].run
     [(name, ref)] = pair.recipe.proofs[0].inputs.items()
     command = run_command(run.argv, run.stdin, run.timeout_s, {name: (ref.path, content)})
+    return _executed(program, command, opener)
+
+
+def _executed(program: bytes, command: Command, opener: OpenBox) -> Execution:
     found = execute(program, command, opener=opener)
     if found.outcome is Outcome.INVALID:
-        raise SandboxDead("the box of a real program died in every attempt")
+        raise SandboxDead("the box of a program died in every attempt")
     return found
 
 
