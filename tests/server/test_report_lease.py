@@ -13,8 +13,10 @@ from django.test import Client
 from proofhouse.server.accounts.models import Person
 from proofhouse.server.accounts.permissions import Role
 from proofhouse.server.cases.intake_services import submit_document, submit_report
+from proofhouse.server.cases.lease_rules import Method, covers
 from proofhouse.server.cases.lease_services import end_lease, take_lease
 from proofhouse.server.cases.models import Refusal, Report, ScanLease
+from proofhouse.server.cases.rules import Means
 from proofhouse.server.cases.submission import SubmissionRefused, submission
 from proofhouse.server.engine.clock import now, wire
 from proofhouse.server.house import House
@@ -74,6 +76,25 @@ def test_a_lease_that_is_over_not_begun_or_for_another_product_is_refused(house:
     assert code(finder, lease.id, product="another") == "lease_elsewhere"
     end_lease(actor=finder, lease=str(lease.id))
     assert code(finder, lease.id) == "lease_over"
+
+
+def test_a_flaw_that_was_found_otherwise_than_the_lease_says_is_refused(house: House) -> None:
+    finder = make_person(Role.OPERATOR)
+    lease = leased(finder)
+    with pytest.raises(SubmissionRefused) as refused:
+        submit_report(actor=finder, lease=str(lease.id), provenance={"means": "ai-system"}, **SAID)
+    assert refused.value.code == "lease_otherwise"
+    submit_report(actor=finder, lease=str(lease.id), provenance={"means": "fuzzer"}, **SAID)
+    assert Report.objects.get().lease == lease
+
+
+def test_no_method_covers_another_and_what_is_not_said_contradicts_none() -> None:
+    known = set(Means) - {Means.OTHER}
+    covered = [{means for means in known if covers(method, means)} for method in set(Method) - {Method.OTHER}]
+    assert all(len(each) == 1 for each in covered)
+    assert set().union(*covered) == known
+    assert all(covers(method, Means.OTHER) for method in Method)
+    assert all(covers(Method.OTHER, means) for means in Means)
 
 
 def test_a_document_is_taken_whole_under_one_lease_or_not_at_all(house: House) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from proofhouse.server.cases.rules import Means
+
 LONGEST = timedelta(days=30)
 EARLIEST = timedelta(days=90)
 """A lease begins at most so long after it is taken."""
@@ -26,6 +28,14 @@ class Method(StrEnum):
     AI_AGENT = "ai-agent"
     BY_HAND = "by-hand"
     OTHER = "other"
+
+
+_FINDS_BY = {
+    Method.FUZZING: Means.FUZZER,
+    Method.STATIC_ANALYSIS: Means.SCANNER,
+    Method.AI_AGENT: Means.AI_SYSTEM,
+    Method.BY_HAND: Means.PERSON,
+}
 
 
 class Mandate(StrEnum):
@@ -84,6 +94,15 @@ class OwnerRules:
 def folded(product: str) -> str:
     """A product's name as leases compare it: without case, width and doubled spaces."""
     return " ".join(unicodedata.normalize("NFKC", product).casefold().split())
+
+
+def covers(method: Method, means: Means) -> bool:
+    """Whether a report of a flaw that was found by some means may name a lease of this method.
+
+    No method covers another. A report that does not say how its flaw was found contradicts no lease, and a lease of
+    another method none of the known means.
+    """
+    return method is Method.OTHER or means is Means.OTHER or _FINDS_BY[method] is means
 
 
 def against(scope: Scope, method: Method, rules: OwnerRules, at: datetime) -> str:

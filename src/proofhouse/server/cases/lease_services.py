@@ -24,10 +24,12 @@ from proofhouse.server.cases.lease_rules import (
     Scope,
     against,
     counts,
+    covers,
     folded,
 )
 from proofhouse.server.cases.models import BlindCheck, KnownPrint, ProductRules, Report, ScanLease
 from proofhouse.server.cases.prints import DIGEST, fingerprints, keyed
+from proofhouse.server.cases.rules import Means
 from proofhouse.server.cases.submission import Submission, SubmissionRefused
 from proofhouse.server.engine.acts import ActError, act
 from proofhouse.server.engine.clock import now, wire
@@ -164,12 +166,13 @@ def end_lease(*, actor: Person, lease: str) -> ScanLease:
 
 
 def require_lease(actor: Person | None, made: Iterable[Submission]) -> None:
-    """Refuse reports that name a lease which is not the actor's, is not running, or is for another product.
+    """Refuse reports that name a lease which is not the actor's, is not running, or is for something else.
 
     A lease that the actor may not see and one that does not exist are refused alike.
 
     Raises:
-        SubmissionRefused: With the code `lease_unknown`, `not_the_holder`, `lease_over` or `lease_elsewhere`.
+        SubmissionRefused: With the code `lease_unknown`, `not_the_holder`, `lease_over`, `lease_elsewhere` or
+            `lease_otherwise`.
     """
     for each in made:
         if not each.lease:
@@ -183,6 +186,8 @@ def require_lease(actor: Person | None, made: Iterable[Submission]) -> None:
             raise SubmissionRefused("lease: it is not running", "lease_over")
         if row.product_key != folded(each.product):
             raise SubmissionRefused(f"lease: it is for {row.product}", "lease_elsewhere")
+        if not covers(Method(row.method), Means(each.provenance["means"])):
+            raise SubmissionRefused(f"lease: it is for {row.method}", "lease_otherwise")
 
 
 @on_deadline(LEASE_END)
