@@ -61,6 +61,20 @@ def test_a_report_under_a_lease_keeps_it_and_those_who_may_see_both_are_shown_it
     assert SAID["title"] not in page, "reports are read by coordinators"
 
 
+def test_over_rest_the_reports_of_a_lease_are_found_by_it(house: House) -> None:
+    finder = make_person(Role.OPERATOR)
+    lease = leased(finder)
+    submit_report(actor=finder, lease=str(lease.id), **SAID)
+    submit_report(actor=finder, **{**SAID, "title": "Another"})
+    secret, _ = make_token(make_person(Role.COORDINATOR), "api:read")
+    answer = (
+        Client()
+        .get(f"/api/v1/reports?lease={lease.id}", headers={"Authorization": f"Bearer {secret}"})
+        .json()
+    )
+    assert [(row["title"], row["lease"]) for row in answer["items"]] == [(SAID["title"], str(lease.id))]
+
+
 def test_a_lease_that_is_not_the_finders_or_not_there_is_refused(house: House) -> None:
     lease = leased(make_person(Role.OPERATOR))
     stranger, coordinator = make_person(Role.OPERATOR), make_person(Role.COORDINATOR, Role.OPERATOR)

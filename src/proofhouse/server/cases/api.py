@@ -103,6 +103,7 @@ class ReportRow(Row):
     state: ReportState
     duplicate_of: UUID | None
     case: UUID | None
+    lease: UUID | None
     received_at: datetime
     in_force: bool
 
@@ -368,7 +369,7 @@ class NewPatch(Body):
 
 desk.rows("cases", Case, CaseRow, by=("state", "embargo", "vendor"), **in_force())
 desk.row("cases/{uuid:case}", Case, CaseRow, **in_force())
-desk.rows("reports", Report, ReportRow, by=("state", "case", "channel"), **in_force())
+desk.rows("reports", Report, ReportRow, by=("state", "case", "channel", "lease"), **in_force())
 desk.row("reports/{uuid:report}", Report, ReportRow, **in_force())
 desk.rows("attachments", Attachment, AttachmentRow, by=("report",))
 desk.rows("readings", Reading, ReadingRow, by=("report",), **in_force())
