@@ -59,7 +59,8 @@ def test_a_build_that_reaches_for_the_machine_finds_the_box(tmp_path: Path) -> N
 def test_a_proof_that_needs_luck_is_never_taken_for_one_that_works(tmp_path: Path) -> None:
     lucky = THREE_BUGS.replace(
         "    char *copy = malloc(8);",
-        '    FILE *dice = fopen("/dev/urandom", "r");\n    if (fgetc(dice) & 1)\n        return 0;\n'
+        '    FILE *dice = fopen("/dev/urandom", "r");\n    if (strlen(text) > 8 && fgetc(dice) & 1)\n'
+        "        return 0;\n"
         "    char *copy = malloc(8);",
     )
     proofs = {f"throw-{number}": PROOFS["overflow"] for number in range(8)}
