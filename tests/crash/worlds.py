@@ -20,7 +20,7 @@ from proofhouse.server.engine import effects
 from proofhouse.server.engine.check import check_house
 from proofhouse.server.engine.jobs.durable import ORDER, Durable
 from proofhouse.server.engine.jobs.rules import LIVE
-from proofhouse.server.engine.models import Job, LedgerEntry, Letter, Peer, Thread
+from proofhouse.server.engine.models import Blob, Job, LedgerEntry, Letter, Peer, Thread
 from proofhouse.server.engine.record import open_own_log, trust_policy
 from proofhouse.server.house import this_house
 
@@ -82,10 +82,15 @@ def _in_force() -> int:
 
 
 def _models() -> list[type[Model]]:
-    """All models, threads first: letters with the same words are told apart by whom they go to."""
+    """All models, threads first: letters with the same words are told apart by whom they go to.
+
+    Blobs come last: their digests are known by then from the rows that name them.
+    """
     return [
         model
-        for model in sorted(apps.get_models(), key=lambda each: (each is not Thread, each._meta.label))
+        for model in sorted(
+            apps.get_models(), key=lambda each: (each is not Thread, each is Blob, each._meta.label)
+        )
         if model._meta.app_label not in _SKIPPED_APPS
     ]
 
@@ -243,6 +248,9 @@ def _job_faults() -> Iterator[str]:
 
 def _file_faults() -> Iterator[str]:
     house = this_house()
+    for row in Blob.objects.all():
+        if row.sha256 != sha256_hex(bytes(row.content)):
+            yield f"the blob {row.sha256} is not what its name says"
     for path in house.directory.rglob("*"):
         name = path.relative_to(house.directory)
         if not path.is_file() or name.parts[0] in ("keys", "run", "logs"):

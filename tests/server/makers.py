@@ -629,6 +629,7 @@ def make_world() -> World:
     DoneAct.objects.create(key="demo/1", act="reviews.inquire", value=None)
     engine.Deadline.objects.create(kind="review.window", case=inquiry.case, due_at=now() + timedelta(days=1))
     engine.HighWater.objects.create(at=now())
+    engine.Blob.objects.create(sha256="9" * 64, content=b"bytes")
     job = make_job()
     job.steps.create(place=1, name="build", result=None, done_at=now())
     engine.Worker.objects.create(

@@ -52,6 +52,7 @@ READERS: dict[str, frozenset[Role]] = {
     "cases.Report": frozenset({Role.COORDINATOR}),
     "cases.ScanLease": frozenset({Role.COORDINATOR}),
     "cases.ValidationRun": frozenset({Role.COORDINATOR}),
+    "engine.Blob": NOBODY,
     "engine.Deadline": EVERYBODY,
     "engine.DoneAct": NOBODY,
     "engine.HighWater": NOBODY,

@@ -164,6 +164,13 @@ class HighWater(models.Model):
     at = models.DateTimeField()
 
 
+class Blob(models.Model):
+    """A few bytes that an act stored: they commit with it (see `engine.blobs`)."""
+
+    sha256 = models.CharField(primary_key=True, max_length=64)
+    content = models.BinaryField()
+
+
 class Deadline(models.Model):
     """Something that falls due. It changes in the transaction of the act that moves it, and fires exactly once."""
 
