@@ -26,7 +26,6 @@ ROW_BYTES = 64 << 10
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
-
 _KEEP = f'INSERT INTO "{Blob._meta.db_table}" (sha256, content) VALUES (%s, %s) ON CONFLICT DO NOTHING'  # noqa: S608
 """Said once, because intake stores thousands: making this statement takes Django longer than running it."""
 
