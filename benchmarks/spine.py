@@ -92,10 +92,11 @@ def running(house: House, app: str = "") -> Iterator[None]:
 
 
 def answers(house: House) -> bool:
-    """Tell whether the house's web server is there."""
+    """Tell whether the house's web server answers: it listens before its workers have loaded anything."""
     try:
-        with socket.create_connection(("127.0.0.1", house.port), 1):
-            return True
+        with socket.create_connection(("127.0.0.1", house.port), 5) as asked:
+            asked.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
+            return bool(asked.recv(1))
     except OSError:
         return False
 
