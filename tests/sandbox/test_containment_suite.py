@@ -546,8 +546,8 @@ def test_a_disk_bomb_fills_the_box_and_not_the_host(tier: Tier) -> None:
         box.exec(["sh", "-c", script])
         after = free_bytes()
         assert box.exec(["sh", "-c", "rm /work/full; echo alive"]).stdout == b"alive\n"
-    assert before[1] - after[1] < 32 << 20  # others write too; the bomb would take all that its memory allows
-    assert before[0] - after[0] < 200 << 20
+    assert before[1] - after[1] < 1 << 20
+    assert before[0] - after[0] < 200 << 20  # other programs write too
     assert max(used for _, used in seen) <= _LIMITS.memory_bytes + (0 if tier == "T0" else 256 << 20)
 
 
