@@ -45,7 +45,8 @@ def _unfinished() -> Path:
 def put_blob(content: bytes) -> str:
     """Store bytes durably; returns their SHA-256. Storing the same bytes again changes nothing.
 
-    A row that names a blob is committed after this returned, so that no row ever names bytes that a crash took.
+    A row that names a blob is committed with it or after it, so that no row ever names bytes that a crash took: within
+    an act few bytes commit and fail with the act; all others are safe on disk when this returns.
     """
     digest = sha256_hex(content)
     path = _path(digest)
